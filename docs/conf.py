@@ -1,0 +1,87 @@
+"""Sphinx configuration. The build needs no network and no LaTeX: formulas become MathML."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import figures  # noqa: E402 (it lies beside this file)
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+figures.draw_all(HERE / "_generated")
+
+project = "rbgp-graphs"
+author = "The rbgp-graphs developers"
+project_copyright = author
+release = importlib.metadata.version("rbgp-graphs")
+version = ".".join(release.split(".")[:2])
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+]
+exclude_patterns = ["_build", "_generated", "_templates"]
+templates_path = ["_templates"]
+default_role = "code"
+nitpicky = True
+
+myst_enable_extensions = ["deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+autosummary_generate = True
+# Annotations would link to classes of other projects, and their indexes are on the network.
+autodoc_typehints = "none"
+autodoc_preserve_defaults = True
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"{project} {release}"
+html_static_path = ["_static"]
+html_css_files = ["rbgp.css"]
+html_logo = "_static/logo.svg"
+html_favicon = "_static/logo.svg"
+html_show_sourcelink = False
+html_copy_source = False
+html_math_renderer = "mathml"
+html_theme_options = {
+    "logo": {"text": project},
+    "navbar_end": ["theme-switcher"],
+    "secondary_sidebar_items": ["page-toc"],
+    "show_prev_next": True,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+
+
+def visit_inline_math(self: Any, node: nodes.math) -> None:
+    """Write an inline formula as MathML, which browsers draw without scripts or fonts."""
+    self.body.append(tex2mathml(node.astext()))
+    raise nodes.SkipNode
+
+
+def visit_displayed_math(self: Any, node: nodes.math_block) -> None:
+    """Write a displayed formula as MathML."""
+    self.body.append(f'<div class="math">{tex2mathml(node.astext(), as_block=True)}</div>')
+    raise nodes.SkipNode
+
+
+def setup(app: Sphinx) -> None:
+    """Register the MathML renderer."""
+    app.add_html_math_renderer(
+        "mathml",
+        inline_renderers=(visit_inline_math, None),
+        block_renderers=(visit_displayed_math, None),
+    )

@@ -1,0 +1,296 @@
+"""Draw the figures of the documentation as SVG, from the package's own objects.
+
+`conf.py` calls `draw_all` at each build, so a figure never shows what the code does not do. To draw
+them alone: ``python docs/figures.py``.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import rbgp_graphs as rg
+
+BLUE, ORANGE, GREY, LIGHT = "#2f6db3", "#c75b12", "#5f6b7a", "#c9d2dc"
+
+
+class Drawing:
+    """An SVG drawing: a list of elements and a size in pixels."""
+
+    def __init__(self, width: float, height: float) -> None:
+        self.width, self.height = width, height
+        self.elements: list[str] = []
+
+    def text(
+        self, x: float, y: float, text: str, *, size: int = 14, anchor: str = "middle"
+    ) -> None:
+        self.elements.append(
+            f'<text x="{x:g}" y="{y:g}" font-size="{size}" text-anchor="{anchor}">'
+            f"{escape(text)}</text>"
+        )
+
+    def line(
+        self, x1: float, y1: float, x2: float, y2: float, *, color: str = GREY, width: float = 1
+    ) -> None:
+        self.elements.append(
+            f'<path d="M{x1:g} {y1:g}L{x2:g} {y2:g}" stroke="{color}" stroke-width="{width:g}"/>'
+        )
+
+    def dot(self, x: float, y: float, radius: float, *, color: str = BLUE) -> None:
+        self.elements.append(f'<circle cx="{x:g}" cy="{y:g}" r="{radius:g}" fill="{color}"/>')
+
+    def polyline(self, points: list[tuple[float, float]], *, color: str) -> None:
+        path = "L".join(f"{x:g} {y:g}" for x, y in points)
+        self.elements.append(f'<path d="M{path}" stroke="{color}" stroke-width="2" fill="none"/>')
+
+    def cells(
+        self, mask: NDArray[np.bool_], x: float, y: float, cell: float, *, color: str = BLUE
+    ) -> None:
+        """Fill the ones of a 0/1 matrix, one run of neighbouring ones at a time."""
+        runs = []
+        for r, row in enumerate(mask):
+            edges = np.flatnonzero(np.diff(np.concatenate(([0], row.astype(np.int8), [0]))))
+            for start, stop in edges.reshape(-1, 2):
+                width = (stop - start) * cell
+                runs.append(
+                    f"M{x + start * cell:g} {y + r * cell:g}h{width:g}v{cell:g}h{-width:g}z"
+                )
+        self.elements.append(f'<path d="{"".join(runs)}" fill="{color}"/>')
+
+    def grid(
+        self,
+        shape: tuple[int, int],
+        step: tuple[int, int],
+        x: float,
+        y: float,
+        cell: float,
+        *,
+        color: str = GREY,
+        width: float = 1,
+    ) -> None:
+        """Draw the frame of a matrix and a line after every `step` rows and columns."""
+        for r in range(0, shape[0] + 1, step[0]):
+            self.line(x, y + r * cell, x + shape[1] * cell, y + r * cell, color=color, width=width)
+        for c in range(0, shape[1] + 1, step[1]):
+            self.line(x + c * cell, y, x + c * cell, y + shape[0] * cell, color=color, width=width)
+
+    def matrix(
+        self, mask: NDArray[np.bool_], x: float, y: float, cell: float, tile: tuple[int, int]
+    ) -> None:
+        """Draw a small matrix with thin lines between cells and thick ones between tiles."""
+        self.cells(mask, x, y, cell)
+        self.grid(mask.shape, (1, 1), x, y, cell, color=LIGHT)
+        self.grid(mask.shape, tile, x, y, cell, width=1.6)
+
+    def save(self, path: Path, title: str) -> None:
+        path.write_text(
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:g} {self.height:g}" '
+            f'width="{self.width:g}" height="{self.height:g}" role="img" '
+            f'font-family="sans-serif" fill="#1b2733">\n<title>{escape(title)}</title>\n'
+            f'<rect width="100%" height="100%" fill="#ffffff"/>\n'
+            + "\n".join(self.elements)
+            + "\n</svg>\n",
+            encoding="utf-8",
+        )
+
+
+def draw_all(folder: Path) -> None:
+    """Draw every figure into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draw_graph(folder / "graph.svg")
+    draw_product(folder / "product.svg")
+    draw_pattern(folder / "pattern.svg")
+    draw_spectra(folder / "spectra.svg")
+    draw_twist(folder / "twist.svg")
+    draw_trade_off(folder / "trade_off.svg")
+
+
+def draw_graph(path: Path) -> None:
+    """Draw a graph as two columns of vertices, next to its biadjacency matrix."""
+    graph = rg.field_lift(2, 2, m=1, j=1)
+    drawing = Drawing(560, 230)
+    for u, v in graph.edges:
+        drawing.line(70, 50 + 45 * u, 220, 50 + 45 * v, width=1.5)
+    for k in range(graph.left):
+        drawing.dot(70, 50 + 45 * k, 9)
+        drawing.text(45, 55 + 45 * k, f"u{k}")
+    for k in range(graph.right):
+        drawing.dot(220, 50 + 45 * k, 9, color=ORANGE)
+        drawing.text(246, 55 + 45 * k, f"v{k}")
+    drawing.matrix(graph.biadjacency().toarray(), 340, 28, 45, graph.shape)
+    drawing.text(145, 222, "graph")
+    drawing.text(430, 222, "biadjacency matrix")
+    drawing.save(path, "A bipartite graph and its biadjacency matrix")
+
+
+def paper_example() -> Any:
+    """Return the 16 x 8 example of the RBGP paper's figure."""
+    crossed = rg.BipartiteGraph.from_edges([(0, 1), (1, 0)], shape=(2, 2))
+    parallel = rg.BipartiteGraph.from_edges([(0, 0), (1, 1)], shape=(2, 2))
+    return rg.RBGP4(crossed, (2, 1), parallel, (2, 2))
+
+
+def draw_product(path: Path) -> None:
+    """Draw the four factors of the paper's example and their product."""
+    pattern = paper_example()
+    drawing = Drawing(720, 400)
+    x = 30.0
+    for name, symbol, graph in zip(
+        ("outer", "repeat", "inner", "block"),
+        ("Go", "Gr", "Gi", "Gb"),
+        pattern.factors,
+        strict=True,
+    ):
+        width = 30.0 * graph.right
+        drawing.matrix(graph.biadjacency().toarray(), x, 170, 30, graph.shape)
+        drawing.text(x + width / 2, 155, symbol, size=16)
+        drawing.text(x + width / 2, 255, name)
+        drawing.text(x + width + 22, 206, "=" if name == "block" else "⊗", size=20)
+        x += width + 44
+    tile = (pattern.shape[0] // 2, pattern.shape[1] // 2)
+    drawing.matrix(pattern.mask(), 450, 20, 22, tile)
+    drawing.text(538, 394, "product: 16 rows, 8 columns, four tiles")
+    drawing.save(path, "Four factors and their product")
+
+
+def draw_pattern(path: Path) -> None:
+    """Draw a 128 x 128 pattern with its tiles, and one row group in another colour."""
+    pattern = rg.RBGP4(rg.field_lift(4, 4, m=1, j=1), (4, 1), rg.field_lift(2, 4, m=1, j=1), (1, 2))
+    mask = pattern.mask()
+    rows = np.flatnonzero((mask == mask[0]).all(axis=1) & (np.arange(len(mask)) < len(mask) // 8))
+    group = np.zeros_like(mask)
+    group[rows] = mask[rows]
+    cell = 480 / max(mask.shape)
+    drawing = Drawing(540, mask.shape[0] * cell + 60)
+    drawing.cells(mask & ~group, 30, 20, cell)
+    drawing.cells(group, 30, 20, cell, color=ORANGE)
+    tile = (mask.shape[0] // pattern.outer.left, mask.shape[1] // pattern.outer.right)
+    drawing.grid(mask.shape, tile, 30, 20, cell)
+    drawing.text(
+        270,
+        mask.shape[0] * cell + 48,
+        f"{mask.shape[0]} × {mask.shape[1]}, sparsity {pattern.sparsity:.4g}; "
+        f"orange: one group of {len(rows)} equal rows",
+    )
+    drawing.save(path, "A pattern with its tiles and one row group")
+
+
+def normalized_singular_values(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the singular values of a mask, divided by the largest."""
+    values = np.linalg.svd(mask.astype(float), compute_uv=False)
+    return np.asarray(values / values[0])
+
+
+def draw_spectra(path: Path) -> None:
+    """Draw the singular values of two factors and of their product, with the bounds."""
+    outer, inner = rg.ramanujan(16, 16, 4), rg.ramanujan(8, 8, 4)
+    product = rg.TensorProduct(outer, inner)
+    drawing = Drawing(640, 250)
+    x0, width = 150.0, 450.0
+    for k, (name, matrix, degrees) in enumerate(
+        (
+            ("outer 16 × 16", outer.biadjacency().toarray(), (4, 4)),
+            ("inner 8 × 8", inner.biadjacency().toarray(), (4, 4)),
+            ("product 128 × 128", product.mask(), (16, 16)),
+        )
+    ):
+        y = 50.0 + 65 * k
+        drawing.text(x0 - 18, y + 5, name, anchor="end")
+        drawing.line(x0, y, x0 + width, y, color=LIGHT)
+        bound = rg.spectral.ramanujan_bound(*degrees) / np.sqrt(degrees[0] * degrees[1])
+        drawing.line(x0 + bound * width, y - 20, x0 + bound * width, y + 20, color=ORANGE, width=3)
+        for value in np.unique(normalized_singular_values(matrix).round(6)):
+            drawing.dot(x0 + value * width, y, 5)
+    for tick in (0, 0.25, 0.5, 0.75, 1):
+        drawing.text(x0 + tick * width, 222, f"{tick:g}", size=12)
+    drawing.text(x0 + width / 2, 244, "singular value / largest; orange: Ramanujan bound", size=13)
+    drawing.save(path, "Singular values of two factors and of their product")
+
+
+def draw_twist(path: Path) -> None:
+    """Draw the sorted singular values of one pattern, plain and twisted."""
+    inner = rg.ramanujan(32, 32, 4)
+    outer = rg.complete(16, 16)
+    shifts = np.random.default_rng(0).integers(0, 32, outer.num_edges)
+    curves = (
+        ("plain", rg.RBGP4(outer, (1, 1), inner, (1, 1)), BLUE),
+        ("twisted", rg.RBGP4(outer, (1, 1), inner, (1, 1), shifts=shifts), ORANGE),
+    )
+    shown = 128
+    plot = Plot((1, shown), (0, 1), "index of the singular value", "σ / σ1")
+    for name, pattern, color in curves:
+        values = normalized_singular_values(pattern.mask())[:shown]
+        plot.curve(np.arange(1, shown + 1), values, f"{name}: σ2/σ1 = {values[1]:.2f}", color)
+    degree = curves[0][1].row_degree
+    plot.level(rg.spectral.ramanujan_bound(degree, degree) / degree, "Ramanujan bound")
+    plot.save(path, "Singular values of a plain and of a twisted pattern")
+
+
+def draw_trade_off(path: Path) -> None:
+    """Draw the gap that `design` reaches for each size of the row group."""
+    groups = (1, 2, 4, 8, 16, 32, 64)
+    plot = Plot((0, len(groups) - 1), (0, 1), "rows that share one column list", "σ2 / σ1")
+    plot.tick_labels = [str(g) for g in groups]
+    for sparsity, color in ((0.75, BLUE), (0.9375, ORANGE)):
+        ratios = []
+        for group in groups:
+            pattern = rg.design(512, 512, sparsity, objective="gap", row_group=group)
+            ratios.append(normalized_singular_values(pattern.mask())[1])
+        plot.curve(np.arange(len(groups)), np.array(ratios), f"sparsity {sparsity:g}", color)
+    plot.save(path, "Second singular value against the size of the row group")
+
+
+class Plot:
+    """A line plot on a `Drawing`."""
+
+    def __init__(
+        self, x_range: tuple[float, float], y_range: tuple[float, float], x_name: str, y_name: str
+    ) -> None:
+        self.x_range, self.y_range = x_range, y_range
+        self.drawing = Drawing(640, 360)
+        self.tick_labels: list[str] | None = None
+        self.names = (x_name, y_name)
+        self.num_curves = 0
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        (x0, x1), (y0, y1) = self.x_range, self.y_range
+        return 70 + 540 * (x - x0) / (x1 - x0), 300 - 270 * (y - y0) / (y1 - y0)
+
+    def curve(self, x: NDArray[Any], y: NDArray[Any], name: str, color: str) -> None:
+        points = [self.at(a, b) for a, b in zip(x, y, strict=True)]
+        self.drawing.polyline(points, color=color)
+        if len(points) <= 20:
+            for a, b in points:
+                self.drawing.dot(a, b, 4, color=color)
+        self.num_curves += 1
+        top = 22.0 * self.num_curves + 12
+        self.drawing.line(420, top, 450, top, color=color, width=3)
+        self.drawing.text(458, top + 5, name, anchor="start")
+
+    def level(self, y: float, name: str) -> None:
+        left, right = self.at(self.x_range[0], y), self.at(self.x_range[1], y)
+        self.drawing.line(*left, *right, color=GREY, width=1.5)
+        self.drawing.text(right[0], right[1] - 6, name, size=12, anchor="end")
+
+    def save(self, path: Path, title: str) -> None:
+        (x0, x1), (y0, y1) = self.x_range, self.y_range
+        self.drawing.line(*self.at(x0, y0), *self.at(x1, y0))
+        self.drawing.line(*self.at(x0, y0), *self.at(x0, y1))
+        for tick in np.linspace(y0, y1, 5):
+            x, y = self.at(x0, tick)
+            self.drawing.text(x - 8, y + 4, f"{tick:g}", size=12, anchor="end")
+        labels = self.tick_labels or [f"{t:g}" for t in np.linspace(x0, x1, 5).round()]
+        for tick, label in zip(np.linspace(x0, x1, len(labels)), labels, strict=True):
+            x, y = self.at(tick, y0)
+            self.drawing.text(x, y + 18, label, size=12)
+        self.drawing.text(340, 346, self.names[0])
+        self.drawing.text(70, 20, self.names[1], anchor="start")
+        self.drawing.save(path, title)
+
+
+if __name__ == "__main__":
+    draw_all(Path(__file__).parent / "_generated")

@@ -1,0 +1,70 @@
+"""Arithmetic in a finite field on integer labels of its elements.
+
+The elements of F_q with q = p**k are the numbers 0..q-1; the base-p digits of a number are the
+coordinates of the element, so that 0 and 1 are themselves and addition is digit by digit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rbgp_graphs._validation import as_prime_power, require
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FiniteField:
+    """A finite field, given by its operations on integer labels.
+
+    Attributes
+    ----------
+    order, characteristic, degree : int
+        q, p and k with q = p**k.
+    add, multiply : callable
+        Elementwise operations on integer arrays, with broadcasting.
+    """
+
+    order: int
+    characteristic: int
+    degree: int
+    add: Callable[[Any, Any], IntArray]
+    multiply: Callable[[Any, Any], IntArray]
+
+    def negate(self, x: Any) -> IntArray:
+        """Return the negative of each element."""
+        return self.multiply(self.characteristic - 1, x)
+
+
+def finite_field(name: str, q: Any) -> FiniteField:
+    """Return the field with `q` elements; `name` is the argument that errors speak of.
+
+    Prime fields are integers modulo q. Other fields come from the galois package, with its
+    Conway polynomials, and need it installed.
+    """
+    p, k = as_prime_power(name, q)
+    if k == 1:
+        return FiniteField(
+            order=p,
+            characteristic=p,
+            degree=1,
+            add=lambda x, y: np.add(x, y, dtype=np.int64) % p,
+            multiply=lambda x, y: np.multiply(x, y, dtype=np.int64) % p,
+        )
+    field = require("galois", "all").GF(p, k)
+
+    def apply(operation: Any, x: Any, y: Any) -> IntArray:
+        return np.asarray(operation(field(x), field(y))).astype(np.int64)
+
+    return FiniteField(
+        order=p**k,
+        characteristic=p,
+        degree=k,
+        add=lambda x, y: apply(np.add, x, y),
+        multiply=lambda x, y: apply(np.multiply, x, y),
+    )

@@ -1,0 +1,119 @@
+"""The backends: one fixed table, and how a name picks from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rbgp_graphs.errors import BackendError
+from rbgp_graphs.gpu import numpy_backend
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendInfo:
+    """What a backend is and whether it runs here.
+
+    Attributes
+    ----------
+    name : str
+        What to pass as ``backend=``.
+    available : bool
+        Whether it runs on this machine.
+    reason : str or None
+        Why it does not run, or None if it does.
+    description : str
+        What it is made of, in one line.
+    """
+
+    name: str
+    available: bool
+    reason: str | None
+    description: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """The three products of one implementation.
+
+    Arrays come checked: shapes fit, dtypes are real, `out` is writeable, overlaps nothing and
+    has dtype float16, float32 or float64. Strides are any, and the values may have changed in
+    place since the last call.
+
+    Attributes
+    ----------
+    name, description : str
+        See `BackendInfo`.
+    missing : callable
+        Returns why the backend does not run here, or None if it does.
+    forward : callable
+        ``forward(pattern, values, X, out, bias, activation)`` writes the product with X of
+        shape (..., cols, N), plus bias of shape (rows,) and after the activation, to `out` of
+        shape (..., rows, N).
+    transposed : callable
+        The same with the transposed matrix: operand (..., rows, N), bias (cols,), `out`
+        (..., cols, N).
+    sampled : callable
+        ``sampled(pattern, dY, X, out)`` with dY (..., rows, N) and X (..., cols, N) writes the
+        products of row i of dY and row j of X, summed over the leading axes, for all
+        nonzeros (i, j) to `out` of shape (rows, row_degree).
+    """
+
+    name: str
+    description: str
+    missing: Callable[[], str | None]
+    forward: Callable[..., None]
+    transposed: Callable[..., None]
+    sampled: Callable[..., None]
+
+    @property
+    def info(self) -> BackendInfo:
+        """What users see of the backend."""
+        reason = self.missing()
+        return BackendInfo(
+            name=self.name,
+            available=reason is None,
+            reason=reason,
+            description=self.description,
+        )
+
+
+#: From the fastest to the one that always runs; "auto" takes the first that is available.
+_TABLE = (
+    Backend(
+        name="numpy",
+        description="gather and batched dense products with NumPy and SciPy, on the CPU",
+        missing=lambda: None,
+        forward=numpy_backend.forward,
+        transposed=numpy_backend.transposed,
+        sampled=numpy_backend.sampled,
+    ),
+)
+
+
+def backends() -> tuple[BackendInfo, ...]:
+    """Return the backends of this version, and why not what does not run here.
+
+    Returns
+    -------
+    tuple of BackendInfo
+        In the order in which ``backend="auto"`` tries them.
+
+    Examples
+    --------
+    >>> [(b.name, b.available) for b in backends()]
+    [('numpy', True)]
+    """
+    return tuple(backend.info for backend in _TABLE)
+
+
+def choose(name: Any) -> Backend:
+    """Return the backend of that name, or the first available one for "auto"."""
+    for backend in _TABLE:
+        if name in ("auto", backend.name) and backend.missing() is None:
+            return backend
+    lines = [
+        f"{b.name} ({'available' if b.available else f'not available: {b.reason}'})"
+        for b in backends()
+    ]
+    raise BackendError(f"backend {name!r} cannot be used; allowed are auto, {', '.join(lines)}")

@@ -1,0 +1,128 @@
+"""What goes into a product and comes out of it: conversion and checks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, BackendError
+from rbgp_graphs.products import RBGP4
+
+#: The dtypes that values and results can have.
+DTYPES = (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64))
+_ALLOWED = "float16, float32 or float64"
+#: DLPack's numbers for memory that the CPU can read: plain, and pinned by CUDA or by ROCm.
+_CPU_DEVICES = (1, 3, 11)
+#: Effort after which two arrays count as overlapping.
+_OVERLAP_WORK = 10_000
+
+
+def as_pattern(pattern: Any) -> RBGP4:
+    """Return `pattern` if it is an RBGP4 pattern, the only kind with a product here."""
+    if isinstance(pattern, RBGP4):
+        return pattern
+    raise ArgumentTypeError(
+        f"pattern is a {type(pattern).__name__}, expected an RBGP4; write a product with fewer "
+        "factors as RBGP4(outer, (1, 1), inner, (1, 1)), or use pattern.to_csr(values) @ X"
+    )
+
+
+def as_values(pattern: RBGP4, values: Any) -> NDArray[Any]:
+    """Return `values` as an array of a known dtype and shape, sharing memory if it has any."""
+    array = pattern.check_values(as_array("values", values))
+    check_dtype("values", array)
+    return array
+
+
+def check_dtype(name: str, array: NDArray[Any]) -> None:
+    """Raise unless an array has one of `DTYPES`."""
+    if array.dtype in DTYPES:
+        return
+    cure = "; cast it, for example with .astype(np.float32)" if array.dtype.kind in "biuf" else ""
+    raise ArgumentTypeError(f"{name} has dtype {array.dtype}, expected {_ALLOWED}{cure}")
+
+
+def as_array(name: str, value: Any) -> NDArray[Any]:
+    """Return a NumPy array of numbers or bools, without a copy where the memory can be shared.
+
+    Takes what has ``__array__`` or DLPack and lies in the memory of the CPU, and nested lists.
+    """
+    if sparse.issparse(value):
+        raise ArgumentTypeError(f"{name} is a sparse array, expected a dense one: {name}.toarray()")
+    if isinstance(value, np.ma.MaskedArray):
+        raise ArgumentTypeError(f"{name} is a masked array, expected a plain one: {name}.filled()")
+    if not isinstance(value, np.ndarray):
+        _check_device(name, value)
+    try:
+        dlpack = hasattr(value, "__dlpack__") and not hasattr(value, "__array__")
+        array = np.from_dlpack(value) if dlpack else np.asarray(value)
+    except (TypeError, ValueError, RuntimeError, BufferError) as error:
+        raise ArgumentTypeError(
+            f"{name} of type {type(value).__name__} cannot be read as an array: {error}"
+        ) from error
+    if array.dtype.kind not in "biuf":
+        raise ArgumentTypeError(f"{name} has dtype {array.dtype}, expected real numbers")
+    return array
+
+
+def _check_device(name: str, value: Any) -> None:
+    """Raise if an array of another library lies on a device."""
+    if not hasattr(value, "__dlpack_device__"):
+        return
+    kind, number = value.__dlpack_device__()
+    if int(kind) not in _CPU_DEVICES:
+        raise BackendError(
+            f"{name} lies on device ({int(kind)}, {number}) in DLPack's numbering and the "
+            "backends of this version run on the CPU; copy it to the CPU first"
+        )
+
+
+def result_dtype(values: np.dtype[Any], *operands: NDArray[Any]) -> np.dtype[Any]:
+    """Return the dtype of a product: NumPy's promotion, inside `DTYPES`."""
+    dtype = np.result_type(values, *operands)
+    if dtype not in DTYPES:
+        given = ", ".join(str(d) for d in (values, *(operand.dtype for operand in operands)))
+        raise ArgumentTypeError(
+            f"the result of dtypes {given} would have dtype {dtype}, expected {_ALLOWED}"
+        )
+    return dtype
+
+
+def as_out(
+    out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: dict[str, NDArray[Any]]
+) -> NDArray[Any]:
+    """Return `out` if a result can be written to it, or a new array if it is None."""
+    if out is None:
+        return np.empty(shape, dtype)
+    if not isinstance(out, np.ndarray):
+        raise ArgumentTypeError(f"out is a {type(out).__name__}, expected a NumPy array")
+    if out.shape != shape or out.dtype != dtype:
+        raise ArgumentError(
+            f"out has shape {out.shape} and dtype {out.dtype}, expected {shape} and {dtype}"
+        )
+    if not out.flags.writeable:
+        raise ArgumentError("out is read-only, expected an array that can be written to")
+    for name, array in inputs.items():
+        if _overlap(out, array):
+            raise ArgumentError(f"out overlaps {name} in memory, expected memory of its own")
+    return out
+
+
+def _overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    try:
+        return np.shares_memory(a, b, max_work=_OVERLAP_WORK)
+    except np.exceptions.TooHardError:
+        return True
+
+
+def as_bias(bias: Any, rows: int) -> NDArray[Any] | None:
+    """Return `bias` as an array with one entry for each row of the result."""
+    if bias is None:
+        return None
+    array = as_array("bias", bias)
+    if array.shape != (rows,):
+        raise ArgumentError(f"bias has shape {array.shape}, expected ({rows},), one for each row")
+    return array

@@ -1,0 +1,76 @@
+"""The product with every option: where the result goes, bias, activation, backend."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from numpy.typing import ArrayLike, NDArray
+
+from rbgp_graphs.errors import ArgumentTypeError
+from rbgp_graphs.gpu.matrix import RBGP4Matrix
+
+
+def matmul(
+    A: RBGP4Matrix,
+    X: ArrayLike,
+    out: NDArray[Any] | None = None,
+    bias: ArrayLike | None = None,
+    activation: Literal["relu", "gelu", "silu"] | None = None,
+    backend: str = "auto",
+) -> NDArray[Any]:
+    r"""Return the product of a sparse and a dense matrix, with bias and activation.
+
+    Computes :math:`f(A X + b)`, with one entry of b for each row.
+
+    Parameters
+    ----------
+    A : RBGP4Matrix
+        The sparse matrix or a transposed view, of shape (rows, cols).
+    X : array_like, shape (cols,) or (..., cols, N)
+        Real numbers with any strides: a vector, a matrix or a batch of matrices, as a NumPy
+        array or whatever becomes one without leaving the CPU (``__array__``, DLPack, lists).
+    out : ndarray, shape (rows,) or (..., rows, N), optional
+        Where to write the result, with any strides. It has the dtype of the result and shares
+        no memory with the inputs.
+    bias : array_like, shape (rows,), optional
+        Added to every column, in the precision of the sums. Its dtype does not change the
+        dtype of the result.
+    activation : {"relu", "gelu", "silu"}, optional
+        The function f: :math:`\max(x, 0)`; :math:`x \Phi(x)` with the normal distribution
+        function :math:`\Phi`, the exact form and not the one with tanh; or
+        :math:`x / (1 + e^{-x})`.
+    backend : str
+        A name of `backends`, or "auto" for the fastest one that runs here.
+
+    Returns
+    -------
+    ndarray, shape (rows,) or (..., rows, N)
+        `out` if given, else a new array. The dtype is NumPy's promotion of the dtypes of A and
+        X. float16 is accumulated in float32 and rounded once, after the activation.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If `A` is not an `RBGP4Matrix`, or an array does not hold real numbers.
+    ArgumentError
+        If a shape does not fit, the activation is unknown, or `out` cannot hold the result.
+    BackendError
+        If the backend is unknown or does not run here, or an operand lies on a device.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rbgp_graphs.constructions import complete
+    >>> from rbgp_graphs.products import RBGP4
+    >>> full = RBGP4(complete(1, 1), (1, 1), complete(2, 2), (1, 1))
+    >>> A = RBGP4Matrix(full, np.array([[1.0, -1.0], [1.0, 1.0]]))
+    >>> matmul(A, np.eye(2), bias=[0.5, 0.0], activation="relu")
+    array([[1.5, 0. ],
+           [1. , 1. ]])
+    """
+    if not isinstance(A, RBGP4Matrix):
+        raise ArgumentTypeError(
+            f"A is a {type(A).__name__}, expected an RBGP4Matrix; "
+            "write X @ A for a product with the sparse matrix on the right"
+        )
+    return A._product(X, out, bias, activation, backend)

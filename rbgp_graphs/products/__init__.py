@@ -1,0 +1,6 @@
+"""Products of bipartite graphs as sparsity patterns."""
+
+from rbgp_graphs.products.rbgp4 import RBGP4
+from rbgp_graphs.products.tensor import TensorProduct, Window
+
+__all__ = ["RBGP4", "TensorProduct", "Window"]
