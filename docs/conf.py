@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import sys
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from docutils import nodes
+from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.util import logging
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -17,6 +21,8 @@ import figures  # noqa: E402 (it lies beside this file)
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
+
+logger = logging.getLogger(__name__)
 
 figures.draw_all(HERE / "_generated")
 
@@ -66,15 +72,25 @@ html_theme_options = {
 }
 
 
+def to_mathml(node: nodes.math | nodes.math_block, *, as_block: bool = False) -> str:
+    """Convert a formula; one that cannot be converted is a warning and stays TeX."""
+    tex = re.sub(r"\\dots\b", r"\\ldots", node.astext())
+    try:
+        return tex2mathml(tex, as_block=as_block)
+    except MathError as error:
+        logger.warning("formula %r: %s", tex, error, location=node)
+        return f"<code>{escape(tex)}</code>"
+
+
 def visit_inline_math(self: Any, node: nodes.math) -> None:
     """Write an inline formula as MathML, which browsers draw without scripts or fonts."""
-    self.body.append(tex2mathml(node.astext()))
+    self.body.append(to_mathml(node))
     raise nodes.SkipNode
 
 
 def visit_displayed_math(self: Any, node: nodes.math_block) -> None:
     """Write a displayed formula as MathML."""
-    self.body.append(f'<div class="math">{tex2mathml(node.astext(), as_block=True)}</div>')
+    self.body.append(f'<div class="math">{to_mathml(node, as_block=True)}</div>')
     raise nodes.SkipNode
 
 

@@ -151,25 +151,24 @@ def draw_product(path: Path) -> None:
         drawing.text(x + width / 2, 255, name)
         drawing.text(x + width + 22, 206, "=" if name == "block" else "⊗", size=20)
         x += width + 44
-    tile = (pattern.shape[0] // 2, pattern.shape[1] // 2)
-    drawing.matrix(pattern.mask(), 450, 20, 22, tile)
+    drawing.matrix(pattern.mask(), 450, 20, 22, pattern.tile_shape)
     drawing.text(538, 394, "product: 16 rows, 8 columns, four tiles")
     drawing.save(path, "Four factors and their product")
 
 
 def draw_pattern(path: Path) -> None:
     """Draw a 128 x 128 pattern with its tiles, and one row group in another colour."""
-    pattern = rg.RBGP4(rg.field_lift(4, 4, m=1, j=1), (4, 1), rg.field_lift(2, 4, m=1, j=1), (1, 2))
+    inner = rg.field_lift(4, 2, m=1, j=1).T
+    pattern = rg.RBGP4(rg.field_lift(4, 4, m=1, j=1), (4, 1), inner, (1, 2))
     mask = pattern.mask()
-    rows = np.flatnonzero((mask == mask[0]).all(axis=1) & (np.arange(len(mask)) < len(mask) // 8))
+    rows = np.flatnonzero((mask == mask[0]).all(axis=1))
     group = np.zeros_like(mask)
     group[rows] = mask[rows]
     cell = 480 / max(mask.shape)
     drawing = Drawing(540, mask.shape[0] * cell + 60)
     drawing.cells(mask & ~group, 30, 20, cell)
     drawing.cells(group, 30, 20, cell, color=ORANGE)
-    tile = (mask.shape[0] // pattern.outer.left, mask.shape[1] // pattern.outer.right)
-    drawing.grid(mask.shape, tile, 30, 20, cell)
+    drawing.grid(mask.shape, pattern.tile_shape, 30, 20, cell)
     drawing.text(
         270,
         mask.shape[0] * cell + 48,

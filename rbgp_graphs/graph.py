@@ -161,7 +161,8 @@ class BipartiteGraph:
         3
         """
         if sparse.issparse(matrix):
-            csr: Any = sparse.csr_array(matrix).copy()
+            given: Any = matrix
+            csr = sparse.csr_array(given, copy=True)
             csr.sum_duplicates()
             _check_entries(csr.data)
             csr.eliminate_zeros()

@@ -108,7 +108,7 @@ def quaternions(p: int) -> NDArray[np.int64]:
     square = axis * axis
     # a0^2 + a1^2 = p - (a2^2 + a3^2), matched pair by pair to keep the table small.
     pair_sums = square[:, None] + square[None, :]
-    found = []
+    found: list[tuple[int, ...]] = []
     for a0 in range(reach + 1):
         for a1 in range(-reach, reach + 1):
             at2, at3 = np.nonzero(pair_sums == p - a0 * a0 - a1 * a1)

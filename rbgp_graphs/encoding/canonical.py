@@ -77,11 +77,11 @@ def read(text: str, what: str) -> Any:
         return int(token)
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise FormatError(f"{what}: the key {reprlib.repr(twice)} occurs twice")
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                raise FormatError(f"{what}: the key {reprlib.repr(key)} occurs twice")
+            found[key] = value
         return found
 
     try:

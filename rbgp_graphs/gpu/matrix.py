@@ -24,9 +24,9 @@ from rbgp_graphs.gpu.operands import (
 )
 from rbgp_graphs.gpu.transpose import transpose_values
 from rbgp_graphs.products import RBGP4
+from rbgp_graphs.products.tensor import MAX_BYTES
 
 _STEP_BYTES = 1 << 24
-_MAX_BYTES = 2**32
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +181,7 @@ class RBGP4Matrix:
         view._is_transposed = not self._is_transposed
         return view
 
-    def to_dense(self, max_bytes: int = _MAX_BYTES) -> NDArray[Any]:
+    def to_dense(self, max_bytes: int = MAX_BYTES) -> NDArray[Any]:
         """Return the matrix as a dense array.
 
         Parameters
@@ -211,8 +211,14 @@ class RBGP4Matrix:
         return dense.T if self._is_transposed else dense
 
     def to_csr(self) -> sparse.csr_array[Any, tuple[int, int]]:
-        """Return the matrix as a SciPy CSR array (see `TensorProduct.to_csr`)."""
-        return self.pattern.to_csr(self.values)
+        """Return the matrix as a SciPy CSR array (see `rbgp_graphs.TensorProduct.to_csr`).
+
+        float16, which SciPy does not know, becomes float32.
+        """
+        values = self.values
+        return self.pattern.to_csr(
+            values.astype(np.float32) if values.dtype == np.float16 else values
+        )
 
     # Products -------------------------------------------------------------------------------
 
@@ -291,7 +297,7 @@ class RBGP4Matrix:
         -------
         ndarray, shape (rows, row_degree)
             In the order of `values`, summed over the leading axes. The dtype is NumPy's promotion
-            of the two operands; integers give float64.
+            of the two operands and float16.
 
         Raises
         ------

@@ -72,7 +72,10 @@ def _check_device(name: str, value: Any) -> None:
     """Raise if an array of another library lies on a device."""
     if not hasattr(value, "__dlpack_device__"):
         return
-    kind, number = value.__dlpack_device__()
+    try:
+        kind, number = value.__dlpack_device__()
+    except (TypeError, ValueError, RuntimeError, BufferError) as error:
+        raise ArgumentTypeError(f"{name} cannot be read as an array: {error}") from error
     if int(kind) not in _CPU_DEVICES:
         raise BackendError(
             f"{name} lies on device ({int(kind)}, {number}) in DLPack's numbering and the "
@@ -82,7 +85,7 @@ def _check_device(name: str, value: Any) -> None:
 
 def result_dtype(values: np.dtype[Any], *operands: NDArray[Any]) -> np.dtype[Any]:
     """Return the dtype of a product: NumPy's promotion, inside `DTYPES`."""
-    dtype = np.result_type(values, *operands)
+    dtype = np.result_type(values, *(operand.dtype for operand in operands))
     if dtype not in DTYPES:
         given = ", ".join(str(d) for d in (values, *(operand.dtype for operand in operands)))
         raise ArgumentTypeError(
@@ -113,7 +116,7 @@ def as_out(
 
 def _overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
     try:
-        return np.shares_memory(a, b, max_work=_OVERLAP_WORK)
+        return np.shares_memory(a, b, max_work=_OVERLAP_WORK)  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
         return True
 

@@ -28,8 +28,7 @@ def transpose_values(pattern: RBGP4, values: NDArray[Any]) -> NDArray[Any]:
     Notes
     -----
     The nonzeros of the outer graph and of every shifted inner pattern change their order by a
-    permutation of their edges, and the digits of the complete factors exchange places. No
-    index as long as `values` is stored.
+    permutation of their edges, and the digits of the complete factors exchange places.
 
     Examples
     --------

@@ -89,6 +89,11 @@ class RBGP4(TensorProduct):
         self._shifts = _as_shifts(shifts, outer.num_edges, self.shift_modulus)
 
     @property
+    def factor_names(self) -> tuple[str, ...]:
+        """What the factors are called in reports, most significant first."""
+        return ("outer", "repeat", "inner", "block")
+
+    @property
     def outer(self) -> BipartiteGraph:
         """Which tiles are there."""
         return self._factors[0]
@@ -216,7 +221,7 @@ class RBGP4(TensorProduct):
         inner = self.inner_tables.astype(dtype)[which]
         repeat, block = np.arange(self.repeat.right), np.arange(self.block.right)
         # Axes: u_o, u_i, k_o, v_r, k_i, v_b.
-        columns = tiles[:, None, :, None, None, None] * dtype.type(self.repeat.right)
+        columns: NDArray[Any] = tiles[:, None, :, None, None, None] * dtype.type(self.repeat.right)
         columns = (columns + repeat[:, None, None].astype(dtype)) * dtype.type(self.inner.right)
         columns = columns + inner.transpose(0, 2, 1, 3)[:, :, :, None, :, None]
         columns = columns * dtype.type(self.block.right) + block.astype(dtype)
@@ -241,7 +246,8 @@ class RBGP4(TensorProduct):
         (u_o, _), _, (u_i, _), _ = self.factor_positions(i, 0)
         if self._shifts is None:
             return super().row(i)
-        return self.group_columns(u_o, u_o + 1)[0, u_i].astype(np.int64)
+        columns: NDArray[np.int64] = self.group_columns(u_o, u_o + 1)[0, u_i].astype(np.int64)
+        return columns
 
     def columns(self, max_bytes: int = MAX_BYTES) -> NDArray[Any]:
         """Return the columns of the nonzeros of all rows (see `TensorProduct.columns`)."""
@@ -272,7 +278,7 @@ class RBGP4(TensorProduct):
         (u, rows), (v, cols) = np.divmod(rows, tile_rows), np.divmod(cols, tile_cols)
         before, in_row, in_col, is_edge = corner_counts(self.outer, u, v)
         row_degree, col_degree = self._degrees_below(0)
-        total = (
+        total: NDArray[np.int64] = (
             before * (tile_rows * row_degree)
             + in_row * (rows * row_degree)[:, None]
             + in_col * (cols * col_degree)[None, :]
@@ -292,7 +298,7 @@ class RBGP4(TensorProduct):
         row_size, col_size = self.inner.left * self.block.left, self.inner.right * self.block.right
         (u_r, rows), (v_r, cols) = np.divmod(rows, row_size), np.divmod(cols, col_size)
         row_degree, col_degree = self._degrees_below(1)
-        total = (u_r * v_r) * (row_size * row_degree)
+        total: NDArray[np.int64] = (u_r * v_r) * (row_size * row_degree)
         total += v_r * rows * row_degree + u_r * cols * col_degree
         (u_i, u_b), (v_i, v_b) = np.divmod(rows, self.block.left), np.divmod(cols, self.block.right)
         inside = np.zeros_like(total)

@@ -109,6 +109,11 @@ class TensorProduct:
         return self._factors
 
     @property
+    def factor_names(self) -> tuple[str, ...]:
+        """What the factors are called in reports, most significant first."""
+        return tuple(f"factor {position}" for position in range(len(self._factors)))
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Number of rows and of columns."""
         return self._shape
@@ -236,11 +241,11 @@ class TensorProduct:
         """
         dtype = self._index_dtype
         self._check_bytes("columns", self.nnz * dtype.itemsize, max_bytes)
-        columns = np.zeros((1, 1), dtype=dtype)
+        columns: NDArray[Any] = np.zeros((1, 1), dtype=dtype)
         for factor in self._factors:
             table = factor.neighbor_table.astype(dtype)
             grown = columns[:, None, :, None] * factor.right + table[None, :, None, :]
-            columns = grown.reshape(len(columns) * len(table), -1)
+            columns = grown.reshape((len(columns) * len(table), -1))
         return columns
 
     def mask(self, max_bytes: int = MAX_BYTES) -> NDArray[np.bool_]:

@@ -1,0 +1,5 @@
+"""The .rbgp file format."""
+
+from rbgp_graphs.encoding.file import Loaded, dumps, load, loads, save
+
+__all__ = ["Loaded", "dumps", "load", "loads", "save"]

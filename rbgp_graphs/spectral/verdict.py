@@ -1,0 +1,300 @@
+"""What is known about the second singular value of a graph or a product."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
+from rbgp_graphs.graph import BipartiteGraph
+from rbgp_graphs.products import RBGP4, TensorProduct
+from rbgp_graphs.spectral.bounds import compare_square_with_bound, ramanujan_bound
+from rbgp_graphs.spectral.composition import second_singular_value_of_graph
+from rbgp_graphs.spectral.numeric import (
+    Estimate,
+    from_square,
+    largest,
+    second_singular_value_directly,
+)
+from rbgp_graphs.spectral.spectrum import twisted_core
+
+Status = Literal["proved", "refuted", "numeric"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    r"""The answer of `verify`.
+
+    Attributes
+    ----------
+    status : {"numeric", "refuted", "proved"}
+        How the answer is known: "numeric" from floating-point values, "refuted" because the
+        graph is disconnected, which is decided exactly. "proved" needs a certificate.
+    is_ramanujan : bool or None
+        Whether the graph is connected and sigma2 keeps to the bound; None if the value is too
+        close to the bound to tell.
+    shape : (int, int)
+        Sizes of the sides.
+    degrees : (int, int)
+        Left and right degree.
+    sigma1, sigma2 : float
+        The largest and the second singular value, counted with multiplicity.
+    bound : float
+        The Ramanujan bound for the degrees.
+    connected : bool
+        Whether the graph is connected.
+    tie : bool
+        Whether sigma2 equals the bound, exactly or as far as the error bound can tell.
+    error_bound : float
+        How far `sigma2` may be from a singular value: rounding for dense and exact methods, the
+        residual for iterative ones.
+    method : str
+        How sigma2 was computed.
+    sigma2_squared : int or None
+        The exact square of sigma2, where a theorem gives it.
+    certificate : object or None
+        The proof, if there is one.
+    factors : tuple of Verdict
+        The verdicts of the factors of a product.
+    """
+
+    status: Status
+    is_ramanujan: bool | None
+    shape: tuple[int, int]
+    degrees: tuple[int, int]
+    sigma1: float
+    sigma2: float
+    bound: float
+    connected: bool
+    tie: bool
+    error_bound: float
+    method: str
+    sigma2_squared: int | None = None
+    certificate: Any = None
+    factors: tuple[Verdict, ...] = ()
+
+    @property
+    def ratio(self) -> float:
+        """Second singular value over the bound: at most 1 for a Ramanujan graph."""
+        if self.sigma2 == 0:
+            return 0.0
+        return self.sigma2 / self.bound if self.bound else math.inf
+
+    @property
+    def gap(self) -> float:
+        """``sigma1 - sigma2``."""
+        return self.sigma1 - self.sigma2
+
+    @property
+    def normalized_gap(self) -> float:
+        """``(sigma1 - sigma2) / (sigma1 - bound)``: at least 1 for a Ramanujan graph.
+
+        Infinite for degrees (2, 2), where the bound is sigma1.
+        """
+        room = self.sigma1 - self.bound
+        return self.gap / room if room > 0 else math.inf
+
+    @property
+    def algebraic_connectivity(self) -> float:
+        """Second smallest eigenvalue of the normalised Laplacian: ``1 - sigma2 / sigma1``."""
+        return 1 - self.sigma2 / self.sigma1
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all numbers as a JSON-able dict; infinite values become None."""
+        return {
+            "status": self.status,
+            "is_ramanujan": self.is_ramanujan,
+            "shape": list(self.shape),
+            "degrees": list(self.degrees),
+            "sigma1": self.sigma1,
+            "sigma2": self.sigma2,
+            "bound": self.bound,
+            "ratio": _finite(self.ratio),
+            "gap": self.gap,
+            "normalized_gap": _finite(self.normalized_gap),
+            "algebraic_connectivity": self.algebraic_connectivity,
+            "connected": self.connected,
+            "tie": self.tie,
+            "error_bound": self.error_bound,
+            "method": self.method,
+            "factors": [factor.as_dict() for factor in self.factors],
+        }
+
+
+def verify(pattern: BipartiteGraph | TensorProduct, level: str = "numeric") -> Verdict:
+    r"""Say whether a biregular graph or a product is Ramanujan, and how that is known.
+
+    Parameters
+    ----------
+    pattern : BipartiteGraph or TensorProduct
+        Biregular, with at least one edge.
+    level : {"numeric"}
+        What the answer rests on.
+
+    Returns
+    -------
+    Verdict
+        With the singular values, the bound, and for products the verdicts of the factors.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If `pattern` is neither a graph nor a product.
+    ArgumentError
+        If the graph is not biregular or has no edges, or `level` is unknown.
+
+    Notes
+    -----
+    First the components are counted, which is exact: a disconnected graph is refuted. Then the
+    second singular value comes from how the graph was built where this is known (2-lifts and
+    cyclic lifts level by level, complete graphs, planes, array codes and field lifts by their
+    theorems), else from a dense SVD or, above 768 vertices on the smaller side, from ARPACK on
+    the deflated matrix with two start vectors. A theorem's value is compared with the bound in
+    integers. Of a product, singular values are products of those of the factors, so that
+    sigma2/sigma1 is the largest among the factors; of a twisted pattern they are computed from
+    the twisted product of outer and inner factor.
+
+    Examples
+    --------
+    >>> from rbgp_graphs import complete, lps, TensorProduct
+    >>> verify(lps(3, 5)).is_ramanujan
+    True
+    >>> product = verify(TensorProduct(lps(3, 5), complete(4, 1)))
+    >>> product.is_ramanujan, round(product.sigma2, 9), round(product.bound, 3)
+    (False, 6.0, 5.605)
+    """
+    if level != "numeric":
+        raise ArgumentError(f"level is {level!r}, expected 'numeric'")
+    if isinstance(pattern, BipartiteGraph):
+        return _verify_graph(pattern)
+    if not isinstance(pattern, TensorProduct):
+        raise ArgumentTypeError(
+            f"expected a BipartiteGraph or a TensorProduct, got a {type(pattern).__name__}"
+        )
+    factors = tuple(_verify_graph(factor) for factor in pattern.factors)
+    degrees = (pattern.row_degree, pattern.col_degree)
+    if not all(factor.connected for factor in factors):
+        return _refuted(pattern.shape, degrees, factors)
+    if isinstance(pattern, RBGP4) and pattern.is_twisted:
+        core, scale = twisted_core(pattern)
+        if not core.is_connected:
+            return _refuted(pattern.shape, degrees, factors)
+        part = second_singular_value_directly(core)
+        second = Estimate(
+            value=scale * part.value,
+            error_bound=scale * part.error_bound,
+            method=f"{part.method} of the twisted outer and inner factor",
+        )
+    else:
+        second = _second_of_product(factors, pattern.factor_names)
+    return _verdict(pattern.shape, degrees, second, factors)
+
+
+def second_singular_value(pattern: BipartiteGraph | TensorProduct) -> float:
+    """Return the second singular value of a biregular graph or a product.
+
+    Parameters
+    ----------
+    pattern : BipartiteGraph or TensorProduct
+        Biregular, with at least one edge.
+
+    Returns
+    -------
+    float
+        ``verify(pattern).sigma2``; 0 if the smaller side has one vertex.
+
+    Raises
+    ------
+    ArgumentError
+        As for `verify`.
+
+    Examples
+    --------
+    >>> from rbgp_graphs import field_lift
+    >>> second_singular_value(field_lift(16, 16, 1, 4))
+    4.0
+    """
+    return verify(pattern).sigma2
+
+
+def _verify_graph(graph: BipartiteGraph) -> Verdict:
+    if graph.num_edges == 0:
+        raise ArgumentError("the graph has no edges")
+    if graph.degrees is None:
+        raise ArgumentError(
+            "the graph is not biregular, so the Ramanujan bound for its degrees is not defined"
+        )
+    if not graph.is_connected:
+        return _refuted(graph.shape, graph.degrees, ())
+    return _verdict(graph.shape, graph.degrees, second_singular_value_of_graph(graph), ())
+
+
+def _second_of_product(factors: tuple[Verdict, ...], names: tuple[str, ...]) -> Estimate:
+    """Compose sigma2: one factor at its second singular value, the others at their first."""
+    squares_of_sigma1 = [math.prod(factor.degrees) for factor in factors]
+    candidates = []
+    for name, factor, own in zip(names, factors, squares_of_sigma1, strict=True):
+        others = math.prod(squares_of_sigma1) // own
+        method = f"composition; the value comes from {name} ({factor.method})"
+        if factor.sigma2_squared is not None:
+            candidates.append(from_square(factor.sigma2_squared * others, method))
+        else:
+            scale = math.sqrt(others)
+            value, error = scale * factor.sigma2, scale * factor.error_bound
+            candidates.append(Estimate(value=value, error_bound=error, method=method))
+    return largest(candidates)
+
+
+def _verdict(
+    shape: tuple[int, int],
+    degrees: tuple[int, int],
+    second: Estimate,
+    factors: tuple[Verdict, ...],
+) -> Verdict:
+    bound = ramanujan_bound(*degrees)
+    if second.square is not None:
+        order = compare_square_with_bound(second.square, *degrees)
+        tie, is_ramanujan = order == 0, order <= 0
+    else:
+        tie = abs(second.value - bound) <= 4 * second.error_bound
+        is_ramanujan = second.value < bound
+    return Verdict(
+        status="numeric",
+        is_ramanujan=None if tie and second.square is None else is_ramanujan,
+        shape=shape,
+        degrees=degrees,
+        sigma1=math.sqrt(math.prod(degrees)),
+        sigma2=second.value,
+        bound=bound,
+        connected=True,
+        tie=tie,
+        error_bound=second.error_bound,
+        method=second.method,
+        sigma2_squared=second.square,
+        factors=factors,
+    )
+
+
+def _refuted(
+    shape: tuple[int, int], degrees: tuple[int, int], factors: tuple[Verdict, ...]
+) -> Verdict:
+    sigma1 = math.sqrt(math.prod(degrees))
+    return Verdict(
+        status="refuted",
+        is_ramanujan=False,
+        shape=shape,
+        degrees=degrees,
+        sigma1=sigma1,
+        sigma2=sigma1,
+        bound=ramanujan_bound(*degrees),
+        connected=False,
+        tie=False,
+        error_bound=0.0,
+        method="more than one component",
+        factors=factors,
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
