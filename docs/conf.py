@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import re
 import sys
@@ -72,6 +73,29 @@ html_theme_options = {
 }
 
 
+PUBLIC_MODULES = (
+    "rbgp_graphs",
+    "rbgp_graphs.constructions",
+    "rbgp_graphs.encoding",
+    "rbgp_graphs.export",
+    "rbgp_graphs.gpu",
+    "rbgp_graphs.products",
+    "rbgp_graphs.selection",
+    "rbgp_graphs.spectral",
+    "rbgp_graphs.viz",
+)
+
+
+def check_api_pages(_: Sphinx) -> None:
+    """Warn about public names that no page of the API reference lists."""
+    text = "\n".join(page.read_text(encoding="utf-8") for page in (HERE / "api").glob("*.md"))
+    listed = set(re.findall(r"^   (\w+)$", text, re.MULTILINE))
+    for name in PUBLIC_MODULES:
+        module = importlib.import_module(name)
+        for missing in sorted(set(module.__all__) - listed):
+            logger.warning("docs/api: %s.%s is public but on no page", name, missing)
+
+
 def to_mathml(node: nodes.math | nodes.math_block, *, as_block: bool = False) -> str:
     """Convert a formula; one that cannot be converted is a warning and stays TeX."""
     tex = re.sub(r"\\dots\b", r"\\ldots", node.astext())
@@ -95,7 +119,8 @@ def visit_displayed_math(self: Any, node: nodes.math_block) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Register the MathML renderer."""
+    """Register the check of the API pages and the MathML renderer."""
+    app.connect("builder-inited", check_api_pages)
     app.add_html_math_renderer(
         "mathml",
         inline_renderers=(visit_inline_math, None),

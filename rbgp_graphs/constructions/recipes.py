@@ -6,13 +6,11 @@ looked up by a name that the recipe brings along. Sizes are checked before anyth
 
 from __future__ import annotations
 
-import base64
 import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rbgp_graphs._validation import as_int, prime_power
 from rbgp_graphs.constructions.array_code import array_code
@@ -21,16 +19,13 @@ from rbgp_graphs.constructions.field_lift import field_lift
 from rbgp_graphs.constructions.lifts import cyclic_lift, lift, two_lift
 from rbgp_graphs.constructions.lps import lps
 from rbgp_graphs.constructions.projective_plane import projective_plane
-from rbgp_graphs.errors import ArgumentError, FormatError, InfeasibleError
+from rbgp_graphs.constructions.recipe_fields import Fields
+from rbgp_graphs.errors import ArgumentError, InfeasibleError
 from rbgp_graphs.graph import BipartiteGraph
 
 #: Default limits on what a recipe may build.
 MAX_SIDE = 2**22
 MAX_EDGES = 2**24
-#: Recipes inside recipes, counting the outermost.
-MAX_DEPTH = 64
-#: Integers that every JSON reader represents exactly.
-LARGEST_INTEGER = 2**53 - 1
 
 
 def from_recipe(
@@ -75,119 +70,6 @@ def from_recipe(
     return GraphBuilder(max_side, max_edges).build(recipe, "recipe")
 
 
-class Fields:
-    """The fields of one untrusted recipe, each checked as it is read.
-
-    Parameters
-    ----------
-    recipe : object
-        What should be a dict with string keys and a ``kind``.
-    place : str
-        Where the recipe stands, for messages.
-    depth : int
-        How many recipes lie around this one.
-
-    Raises
-    ------
-    FormatError
-        If `recipe` is not a dict or has no ``kind``.
-    """
-
-    def __init__(self, recipe: Any, place: str, depth: int = 0) -> None:
-        self.place, self.depth = place, depth
-        if depth >= MAX_DEPTH:
-            raise self.error(f"nested more than {MAX_DEPTH} deep")
-        if not isinstance(recipe, Mapping):
-            raise self.error(f"expected an object, not {reprlib.repr(recipe)}")
-        self._fields = recipe
-        self.kind = self.text("kind")
-
-    def error(self, problem: str, key: str | None = None) -> FormatError:
-        """Return an error about a field, or about the whole recipe."""
-        return FormatError(f"{self.place if key is None else f'{self.place}.{key}'}: {problem}")
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._fields
-
-    def check_keys(self, required: frozenset[str], optional: frozenset[str]) -> None:
-        """Raise unless the fields are the required ones and perhaps some optional ones."""
-        for key in sorted(required):
-            self[key]
-        for key in self._fields:
-            if key not in required | optional | {"kind"}:
-                raise self.error(f"a {self.kind} has no field {reprlib.repr(key)}")
-
-    def __getitem__(self, key: str) -> Any:
-        try:
-            return self._fields[key]
-        except KeyError:
-            raise self.error(f"{key} is missing") from None
-
-    def text(self, key: str) -> str:
-        """Return a string."""
-        value = self[key]
-        if not isinstance(value, str):
-            raise self.error(f"expected a string, not {reprlib.repr(value)}", key)
-        return value
-
-    def integer(self, key: str, minimum: int, maximum: int = LARGEST_INTEGER) -> int:
-        """Return an integer from `minimum` to `maximum`."""
-        return self._as_integer(self[key], key, minimum, maximum)
-
-    def pair(self, key: str, minimum: int) -> tuple[int, int]:
-        """Return a list of two integers of at least `minimum`."""
-        value = self.list(key)
-        if len(value) != 2:
-            raise self.error(f"expected two integers, not {reprlib.repr(value)}", key)
-        first, second = (self._as_integer(x, key, minimum, LARGEST_INTEGER) for x in value)
-        return first, second
-
-    def _as_integer(self, value: Any, key: str, minimum: int, maximum: int) -> int:
-        if type(value) is not int or not minimum <= value <= maximum:
-            raise self.error(
-                f"expected an integer from {minimum} to {maximum}, not {reprlib.repr(value)}", key
-            )
-        return value
-
-    def list(self, key: str) -> list[Any]:
-        """Return a list."""
-        value = self[key]
-        if not isinstance(value, list):
-            raise self.error(f"expected a list, not {reprlib.repr(value)}", key)
-        return value
-
-    def octets(self, key: str, count: int) -> NDArray[np.uint8]:
-        """Return exactly `count` bytes, written in canonical base64."""
-        text = self.text(key)
-        length = -(-count // 3) * 4
-        if len(text) != length:
-            raise self.error(
-                f"expected {length} base64 characters ({count} bytes), found {len(text)}", key
-            )
-        try:
-            data = base64.b64decode(text, validate=True)
-        except ValueError:
-            raise self.error("not base64", key) from None
-        if base64.b64encode(data).decode("ascii") != text or len(data) != count:
-            raise self.error(f"not the canonical base64 form of {count} bytes", key)
-        return np.frombuffer(data, dtype=np.uint8)
-
-    def packed_bits(self, key: str, count: int) -> NDArray[np.uint8]:
-        """Return `count` bits, eight to a byte, the first one the highest; the rest are zero."""
-        packed = self.octets(key, -(-count // 8))
-        if count % 8 and packed[-1] & (0xFF >> count % 8):
-            raise self.error(f"the bits after the first {count} are not zero", key)
-        return packed
-
-    def bits(self, key: str, count: int) -> NDArray[np.bool_]:
-        """Return `count` bits as bools (see `packed_bits`)."""
-        return np.unpackbits(self.packed_bits(key, count), count=count).astype(bool)
-
-    def words(self, key: str, count: int) -> NDArray[np.int64]:
-        """Return `count` little-endian unsigned 32-bit integers."""
-        return self.octets(key, 4 * count).view("<u4").astype(np.int64)
-
-
 class GraphBuilder:
     """Builds graphs from recipes within limits that all of them share.
 
@@ -209,9 +91,9 @@ class GraphBuilder:
         self._max_edges = as_int("max_edges", max_edges, minimum=1)
         self._built_edges = 0
 
-    def build(self, recipe: Any, place: str) -> BipartiteGraph:
-        """Return the graph of a recipe; `place` is where it stands, for messages."""
-        graph = self._build(Fields(recipe, place))
+    def build(self, recipe: Any, place: str, depth: int = 0) -> BipartiteGraph:
+        """Return the graph of a recipe (see `Fields` for `place` and `depth`)."""
+        graph = self._build(Fields(recipe, place, depth))
         self._built_edges += graph.num_edges
         return graph
 

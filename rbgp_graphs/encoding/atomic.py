@@ -48,13 +48,14 @@ def write_file(path: Any, chunks: Iterable[bytes | memoryview], *, overwrite: bo
         raise ArgumentError(f"cannot write {target}: there is no directory {target.parent}")
     temporary = target.parent / f".rbgp-{secrets.token_hex(8)}"
     try:
-        with _remove_on_error(temporary), temporary.open("xb") as file:
-            count = sum(file.write(chunk) for chunk in chunks)
-            _flush(file, mode)
+        with _remove_on_error(temporary):
+            with temporary.open("xb") as file:
+                count = sum(file.write(chunk) for chunk in chunks)
+                _flush(file, mode)
             _put_in_place(temporary, target, overwrite)
-        _flush_directory(target.parent)
     except OSError as error:
         raise ArgumentError(f"cannot write {target}: {error.strerror or error}") from error
+    _flush_directory(target.parent)
     return count
 
 
@@ -119,14 +120,20 @@ def _put_in_place(temporary: Path, target: Path, overwrite: bool) -> None:
         os.link(temporary, target)
     except FileExistsError:
         raise _exists(target) from None
-    temporary.unlink()
+    except OSError:
+        # Some file systems have no hard links.
+        if target.exists():
+            raise _exists(target) from None
+        temporary.replace(target)
+    else:
+        temporary.unlink()
 
 
 def _flush_directory(directory: Path) -> None:
-    if os.name != "posix":
-        return
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Bring the new name to the disk too, where the system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

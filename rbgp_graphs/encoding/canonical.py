@@ -6,10 +6,9 @@ import json
 import reprlib
 from typing import Any, NoReturn
 
+from rbgp_graphs.constructions.recipe_fields import LARGEST_INTEGER
 from rbgp_graphs.errors import FormatError
 
-#: Integers that every JSON reader represents exactly.
-LARGEST_INTEGER = 2**53 - 1
 #: A hostile text costs at most this many Python objects.
 _MAX_ITEMS = 2**17
 

@@ -22,7 +22,11 @@ MAX_HEADER_BYTES = 100_000_000
 TEXT_KEY = "rbgp"
 TENSOR_NAME = "values"
 #: The names of the dtypes in the file, all little-endian.
-DTYPES = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+DTYPES: dict[str, np.dtype[Any]] = {
+    "F16": np.dtype("<f2"),
+    "F32": np.dtype("<f4"),
+    "F64": np.dtype("<f8"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +70,7 @@ class Container:
 
 
 def header(text: str, tensor: TensorInfo | None) -> bytes:
-    """Return everything that stands before the bytes of the tensor.
+    r"""Return everything that stands before the bytes of the tensor.
 
     Parameters
     ----------
@@ -84,7 +88,7 @@ def header(text: str, tensor: TensorInfo | None) -> bytes:
     Examples
     --------
     >>> header("x", None)
-    b'(\\x00\\x00\\x00\\x00\\x00\\x00\\x00{"__metadata__":{"rbgp":"x"}}            '
+    b' \x00\x00\x00\x00\x00\x00\x00{"__metadata__":{"rbgp":"x"}}   '
     """
     parts = [f'"__metadata__":{canonical.write({TEXT_KEY: text})}']
     if tensor is not None:
@@ -119,11 +123,12 @@ def take_apart(data: memoryview) -> Container:
     if len(data) < 8:
         raise FormatError(f"{len(data)} bytes, too short for a .rbgp file")
     length = int.from_bytes(data[:8], "little")
-    if length > min(MAX_HEADER_BYTES, len(data) - 8):
+    if length > len(data) - 8:
         raise FormatError(
-            f"the header claims {length} bytes, but {len(data) - 8} follow"
-            f" and at most {MAX_HEADER_BYTES} are allowed: truncated, or not a .rbgp file"
+            f"the header claims {length} bytes, but {len(data) - 8} follow: is it truncated?"
         )
+    if length > MAX_HEADER_BYTES:
+        raise FormatError(f"the header has {length} bytes, the format allows {MAX_HEADER_BYTES}")
     head, body = data[: 8 + length], data[8 + length :]
     try:
         fields = canonical.read(str(head[8:], "ascii"), "header")

@@ -6,7 +6,8 @@ import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from rbgp_graphs.constructions.recipes import MAX_EDGES, MAX_SIDE, Fields, GraphBuilder
+from rbgp_graphs.constructions.recipe_fields import Fields
+from rbgp_graphs.constructions.recipes import MAX_EDGES, MAX_SIDE, GraphBuilder
 from rbgp_graphs.errors import ArgumentError
 from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products.rbgp4 import RBGP4, ShiftSide
@@ -71,13 +72,14 @@ def _tensor_product(fields: Fields, builder: GraphBuilder) -> TensorProduct:
     recipes = fields.list("factors")
     if not 1 <= len(recipes) <= _MAX_FACTORS:
         raise fields.error(f"expected 1 to {_MAX_FACTORS} factors, not {len(recipes)}", "factors")
-    places = (f"{fields.place}.factors[{position}]" for position in range(len(recipes)))
-    return TensorProduct(*map(builder.build, recipes, places))
+    places = [f"{fields.place}.factors[{position}]" for position in range(len(recipes))]
+    pairs = zip(recipes, places, strict=True)
+    return TensorProduct(*(builder.build(inner, place, 1) for inner, place in pairs))
 
 
 def _rbgp4(fields: Fields, builder: GraphBuilder) -> RBGP4:
     outer, inner = (
-        builder.build(fields[key], f"{fields.place}.{key}") for key in ("outer", "inner")
+        builder.build(fields[key], f"{fields.place}.{key}", 1) for key in ("outer", "inner")
     )
     repeat, block = (_complete(fields, key, builder) for key in ("repeat", "block"))
     if "shifts" not in fields and "shift_side" not in fields:
@@ -94,7 +96,7 @@ def _rbgp4(fields: Fields, builder: GraphBuilder) -> RBGP4:
 def _complete(fields: Fields, key: str, builder: GraphBuilder) -> BipartiteGraph:
     left, right = fields.pair(key, 1)
     recipe = {"kind": "complete", "left": left, "right": right}
-    return builder.build(recipe, f"{fields.place}.{key}")
+    return builder.build(recipe, f"{fields.place}.{key}", 1)
 
 
 _Build = Callable[[Fields, GraphBuilder], TensorProduct]

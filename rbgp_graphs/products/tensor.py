@@ -331,8 +331,8 @@ class TensorProduct:
         indptr = np.arange(blocks.rows + 1, dtype=columns.dtype) * columns.dtype.type(
             blocks.row_degree
         )
-        stacked = data.reshape(blocks.rows, block_rows, blocks.row_degree, block_cols)
-        stacked = stacked.transpose(0, 2, 1, 3).reshape(-1, block_rows, block_cols)
+        by_row = data.reshape(blocks.rows, block_rows, blocks.row_degree, block_cols)
+        stacked = by_row.transpose(0, 2, 1, 3).reshape(-1, block_rows, block_cols)
         return sparse.bsr_array((stacked, columns.ravel(), indptr), shape=self.shape)
 
     def block_pattern(self) -> TensorProduct:

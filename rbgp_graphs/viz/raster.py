@@ -91,7 +91,7 @@ def levels(subject: Subject) -> tuple[Level, ...]:
     if isinstance(subject, RBGP4):
         names = ["tile", "repeated part", "dense block", "cell"]
     else:
-        names = [f"edge of factor {k}" for k in range(1, len(subject.factors) + 1)]
+        names = [f"edge of {name}" for name in subject.factor_names]
     rows, cols = subject.shape
     found: list[Level] = []
     for name, factor in zip(names, subject.factors, strict=True):

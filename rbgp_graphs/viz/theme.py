@@ -82,13 +82,13 @@ def template(theme: Theme) -> dict[str, Any]:
     }
 
 
-def new_figure(title: str, theme: Theme, height: int) -> go.Figure:
+def new_figure(title: str, theme: Theme) -> go.Figure:
     """Return an empty figure with the layout that all figures share."""
     figure = graph_objects().Figure()
     figure.update_layout(
         template=template(theme),
         title={"text": title, "x": 0, "xref": "paper", "yref": "container", "y": 0.98},
-        height=height,
+        height=640,
         margin={"l": 60, "r": 20, "t": 60, "b": 60},
         legend={
             "orientation": "h",

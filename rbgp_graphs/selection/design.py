@@ -1,0 +1,251 @@
+"""The choice of the four factors for a layer."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal, get_args
+
+from rbgp_graphs._validation import as_fraction_of_one, as_generator, as_int
+from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, InfeasibleError
+from rbgp_graphs.products import RBGP4
+from rbgp_graphs.selection.explicit import explicit_member
+from rbgp_graphs.selection.ramanujan import ramanujan
+from rbgp_graphs.spectral.bounds import ramanujan_bound
+
+Objective = Literal["balanced", "gap", "speed"]
+
+#: Row groups that each objective tries, the preferred one first.
+_ROW_GROUPS: dict[str, tuple[int, ...]] = {
+    "gap": (1,),
+    "balanced": (4, 2, 1),
+    "speed": (64, 32, 16, 8, 4, 2, 1),
+}
+#: Rows and columns of a tile that keep the activation tile and its tables in fast memory.
+_TILE_ROWS, _TILE_COLS = (32, 256), (16, 128)
+#: A larger row group is worth it only up to this sigma2/sigma1.
+_GOOD_RATIO = 0.75
+#: A random factor lands this close below the bound.
+_RANDOM_SHARE = 0.98
+#: Random factors with more edges take too long to draw and to verify.
+_LARGEST_RANDOM_FACTOR = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Candidate:
+    """Sizes of the factors, and what they promise."""
+
+    outer: tuple[int, int, int]
+    inner: tuple[int, int, int]
+    repeat: int
+    block: tuple[int, int]
+    ratio: float
+
+    @property
+    def tile(self) -> tuple[int, int]:
+        return self.repeat * self.inner[0] * self.block[0], self.inner[1] * self.block[1]
+
+    @property
+    def outer_density(self) -> float:
+        return self.outer[2] / self.outer[1]
+
+    @property
+    def index_entries(self) -> int:
+        return sum(
+            left * degree for left, right, degree in (self.outer, self.inner) if degree < right
+        )
+
+    @property
+    def fits_tile(self) -> bool:
+        (low_rows, high_rows), (low_cols, high_cols) = _TILE_ROWS, _TILE_COLS
+        return low_rows <= self.tile[0] <= high_rows and low_cols <= self.tile[1] <= high_cols
+
+
+def design(
+    rows: int,
+    cols: int,
+    sparsity: float,
+    *,
+    objective: Objective = "balanced",
+    row_group: int | None = None,
+    block: tuple[int, int] | None = None,
+    rng: Any = 0,
+) -> RBGP4:
+    r"""Choose an RBGP4 pattern of exactly the given shape and sparsity.
+
+    Parameters
+    ----------
+    rows, cols : int
+        Shape of the weight matrix (outputs, inputs).
+    sparsity : float
+        Share of zeros, from 0 up to but not including 1.
+    objective : {"balanced", "gap", "speed"}
+        "gap": the smallest sigma2/sigma1, with single rows. "balanced": the smallest
+        sigma2/sigma1 among patterns with tiles that fit fast memory, and four rows that share
+        their indices. "speed": 64 rows that share their indices, and many empty tiles. The
+        latter two take fewer rows together where sigma2/sigma1 would exceed 0.75.
+    row_group : int, optional
+        Number of rows that share one column list, instead of what the objective prefers.
+    block : (int, int), optional
+        The dense element block; (1, 1) by default.
+    rng : int, numpy.random.Generator or None
+        Source of randomness for factors that no explicit family provides.
+
+    Returns
+    -------
+    RBGP4
+        With connected Ramanujan (or complete) outer and inner factors.
+
+    Raises
+    ------
+    ArgumentError
+        If an argument leaves its range.
+    InfeasibleError
+        If the shape and sparsity do not allow a biregular pattern, or not with the requested row
+        group and block; names the nearest sparsities and sizes that work.
+
+    Notes
+    -----
+    All ways to split rows, columns and degree over an outer and an inner factor are ranked by
+    the sigma2/sigma1 that the best family for each factor promises: the product has the larger
+    of the two. Fewer index entries decide ties.
+
+    Examples
+    --------
+    >>> pattern = design(1024, 1024, 0.9375)
+    >>> pattern.shape, pattern.sparsity, pattern.row_group
+    ((1024, 1024), 0.9375, 4)
+    """
+    rows = as_int("rows", rows, minimum=1, maximum=2**31)
+    cols = as_int("cols", cols, minimum=1, maximum=2**31)
+    share = as_fraction_of_one("sparsity", sparsity)
+    if objective not in get_args(Objective):
+        names = ", ".join(get_args(Objective))
+        raise ArgumentError(f"objective is {objective!r}, expected one of {names}")
+    block = _as_block(block)
+    groups = _ROW_GROUPS[objective]
+    if row_group is not None:
+        groups = (as_int("row_group", row_group, minimum=1, maximum=rows),)
+        if groups[0] % block[0]:
+            raise ArgumentError(
+                f"row_group is {row_group}, expected a multiple of the block's {block[0]} rows"
+            )
+    generator = as_generator(rng)
+    degree = _exact_degree(rows, cols, share)
+    best_of_groups = []
+    for group in groups:
+        found = list(_candidates(rows, cols, degree, group, block))
+        if found:
+            best_of_groups.append(_best(found, objective))
+            if best_of_groups[-1].ratio <= _GOOD_RATIO:
+                break
+    if not best_of_groups:
+        raise InfeasibleError(
+            f"no RBGP4 pattern of shape ({rows}, {cols}) and sparsity {share:g} has row group "
+            f"{' or '.join(map(str, groups))} and block {block}: both must divide the shape and "
+            "leave whole degrees of connected factors; row_group=1 and block=(1, 1) allow the most"
+        )
+    best = min(best_of_groups, key=lambda candidate: candidate.ratio)
+    outer = ramanujan(*best.outer, rng=generator)
+    inner = ramanujan(*best.inner, rng=generator)
+    return RBGP4(outer, (best.repeat, 1), inner, block)
+
+
+def _as_block(block: Any) -> tuple[int, int]:
+    if block is None:
+        return (1, 1)
+    try:
+        height, width = block
+    except (TypeError, ValueError):
+        raise ArgumentTypeError(f"block is {block!r}, expected a pair (rows, cols)") from None
+    return as_int("block rows", height, minimum=1), as_int("block cols", width, minimum=1)
+
+
+def _exact_degree(rows: int, cols: int, sparsity: float) -> int:
+    """Return the row degree for a sparsity, or raise with the nearest that are possible."""
+    density = 1 - sparsity
+    degree = round(density * cols)
+    step = cols // math.gcd(rows, cols)
+    if degree >= 1 and abs(density * cols - degree) <= 1e-9 * cols and degree % step == 0:
+        return degree
+    below = max(step, math.floor(density * cols / step) * step)
+    near = sorted({below, min(cols, below + step)})
+    sparsities = " and ".join(f"{1 - d / cols:.10g}" for d in near)
+    unit = Fraction(density).limit_denominator(1024).denominator
+    shape = (_nearest_multiple(rows, unit), _nearest_multiple(cols, unit))
+    raise InfeasibleError(
+        f"shape ({rows}, {cols}) has no biregular pattern of sparsity {sparsity:g}: rows would "
+        f"have {density * cols:.6g} and columns {density * rows:.6g} nonzeros; nearest "
+        f"possible at this shape: {sparsities}; at this sparsity a shape that works is {shape}"
+    )
+
+
+def _nearest_multiple(size: int, unit: int) -> int:
+    return max(unit, round(size / unit) * unit)
+
+
+def _candidates(
+    rows: int, cols: int, degree: int, row_group: int, block: tuple[int, int]
+) -> Iterator[_Candidate]:
+    """Yield all splits of a layer into factors, given the row group and the block."""
+    if row_group % block[0] or rows % row_group or cols % block[1] or degree % block[1]:
+        return
+    repeat = row_group // block[0]
+    core_rows, core_cols = rows // row_group, cols // block[1]
+    core_degree = degree // block[1]
+    if core_rows * core_degree % core_cols:
+        return
+    for inner_rows in _divisors(core_rows):
+        for inner_cols in _divisors(core_cols):
+            for inner_degree in _divisors(core_degree):
+                inner = (inner_rows, inner_cols, inner_degree)
+                outer = (
+                    core_rows // inner_rows,
+                    core_cols // inner_cols,
+                    core_degree // inner_degree,
+                )
+                ratios = [_promised_ratio(*factor) for factor in (inner, outer)]
+                if None not in ratios:
+                    ratio = max(value for value in ratios if value is not None)
+                    yield _Candidate(
+                        outer=outer, inner=inner, repeat=repeat, block=block, ratio=ratio
+                    )
+
+
+def _best(found: list[_Candidate], objective: str) -> _Candidate:
+    if objective == "gap":
+        return min(found, key=lambda c: (round(c.ratio, 6), c.index_entries))
+    fitting = [c for c in found if c.fits_tile] or found
+    if objective == "speed":
+        fast = [c for c in fitting if c.ratio <= _GOOD_RATIO]
+        if fast:
+            return min(fast, key=lambda c: (c.outer_density, c.ratio, c.index_entries))
+    return min(fitting, key=lambda c: (round(c.ratio, 6), c.index_entries))
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _promised_ratio(left: int, right: int, degree: int) -> float | None:
+    """Return the sigma2/sigma1 that `ramanujan` reaches for a factor, None if it cannot."""
+    if degree > right or left * degree % right or left * degree < left + right - 1:
+        return None
+    if degree == right:
+        return 0.0
+    right_degree = left * degree // right
+    sigma1 = math.sqrt(degree * right_degree)
+    if (degree, right_degree) == (2, 2):
+        return math.cos(math.pi / left)
+    member = explicit_member(left, right, degree)
+    if member is not None:
+        return member.sigma2 / sigma1
+    if left * degree > _LARGEST_RANDOM_FACTOR:
+        return None
+    return _RANDOM_SHARE * ramanujan_bound(degree, right_degree) / sigma1
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def _divisors(number: int) -> tuple[int, ...]:
+    small = [d for d in range(1, math.isqrt(number) + 1) if number % d == 0]
+    return (*small, *(number // d for d in reversed(small) if d * d != number))

@@ -1,0 +1,234 @@
+"""The layers of a pattern figure: cells or images, hover text, level lines, legend."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rbgp_graphs.products import TensorProduct
+from rbgp_graphs.viz import png
+from rbgp_graphs.viz import theme as style
+from rbgp_graphs.viz.raster import Raster, Subject, densities, even_edges, levels, lines, tiles
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+#: Cells with hover text that names their place in every factor.
+_LARGEST_DETAIL = 64**2
+#: Browsers smooth images that they enlarge, so small ones are enlarged here.
+_SMALLEST_IMAGE = 1024
+_TILE_OPACITY = 0.3
+_LINES: tuple[dict[str, Any], ...] = (
+    {"color": style.VERMILION, "width": 2.0, "dash": "solid"},
+    {"color": style.GREEN, "width": 1.5, "dash": "dash"},
+    {"color": style.PURPLE, "width": 1.2, "dash": "dot"},
+    {"color": style.GREY, "width": 1.0, "dash": "dashdot"},
+)
+#: Screen pixels between neighbouring lines below which a level is left out: tiles, then the rest.
+_LEAST_DISTANCE = (8, 16, 16, 16)
+
+
+def add_cells(figure: go.Figure, subject: Subject, raster: Raster) -> None:
+    """Draw every cell: 0 where there is no tile, 1 for a zero in a tile, 2 for a nonzero."""
+    coarse = tiles(subject)
+    state = 2 * raster.density.astype(np.int8)
+    if coarse is not None:
+        here = densities(coarse, raster.row_edges, raster.col_edges) > 0
+        state = np.maximum(state, here.astype(np.int8))
+    first_row, first_col = int(raster.row_edges[0]), int(raster.col_edges[0])
+    colors = ("rgba(0,0,0,0)", _rgba(style.ORANGE, _TILE_OPACITY), style.BLUE)
+    scale = [(place / 3, color) for k, color in enumerate(colors) for place in (k, k + 1)]
+    gap = 1 if max(state.shape) <= 64 else 0
+    figure.add_heatmap(
+        z=state,
+        x0=first_col,
+        y0=first_row,
+        dx=1,
+        dy=1,
+        zmin=0,
+        zmax=2,
+        colorscale=scale,
+        showscale=False,
+        xgap=gap,
+        ygap=gap,
+        text=_cell_texts(subject, state, first_row, first_col),
+        hovertemplate="row %{y}, column %{x}<br>%{text}<extra></extra>",
+        name="mask",
+    )
+    _add_swatch(figure, "nonzero", colors[2])
+    if (state == 1).any():
+        _add_swatch(figure, "zero inside a tile", colors[1])
+
+
+def add_images(figure: go.Figure, subject: Subject, raster: Raster) -> None:
+    """Draw densities as images, from 0 (transparent) to the largest (opaque)."""
+    coarse = tiles(subject)
+    if coarse is not None:
+        share = densities(coarse, raster.row_edges, raster.col_edges)
+        if share.min() < share.max():
+            _add_image(figure, raster, share, "tiles", style.ORANGE, _TILE_OPACITY)
+            _add_swatch(figure, "tile", _rgba(style.ORANGE, _TILE_OPACITY))
+    _add_image(figure, raster, raster.density, "mask", style.BLUE, 1.0)
+    if raster.is_exact:
+        _add_swatch(figure, "nonzero", style.BLUE)
+    elif raster.density.any():
+        _add_scale(figure, float(raster.density.max()))
+
+
+def _add_image(
+    figure: go.Figure,
+    raster: Raster,
+    density: NDArray[np.float64],
+    name: str,
+    color: str,
+    opacity: float,
+) -> None:
+    top = density.max() or 1.0
+    image = np.rint(density * (255 / top)).astype(np.uint8)
+    height, width = image.shape
+    for axis in (0, 1):
+        image = np.repeat(image, max(1, _SMALLEST_IMAGE // image.shape[axis]), axis=axis)
+    top_row = int(raster.row_edges[0]) // raster.row_step * raster.row_step
+    left_col = int(raster.col_edges[0]) // raster.col_step * raster.col_step
+    # Of several images at the very same place plotly.js shows one: each stands apart a little.
+    apart = 1e-6 * len(figure.layout.images) * raster.col_step
+    figure.add_layout_image(
+        source=png.data_uri(png.encode(image, color, opacity)),
+        name=name,
+        xref="x",
+        yref="y",
+        x=left_col - 0.5 + apart,
+        y=top_row - 0.5,
+        sizex=width * raster.col_step,
+        sizey=height * raster.row_step,
+        xanchor="left",
+        yanchor="top",
+        sizing="stretch",
+        layer="below",
+    )
+
+
+def add_hover(
+    figure: go.Figure, subject: Subject, rows: tuple[int, int], cols: tuple[int, int]
+) -> None:
+    """Add an invisible coarse heatmap, which gives an image its axes and its hover text."""
+    row_edges, col_edges = even_edges(rows, 48), even_edges(cols, 48)
+    figure.add_heatmap(
+        x=(col_edges - 0.5).tolist(),
+        y=(row_edges - 0.5).tolist(),
+        z=densities(subject, row_edges, col_edges).astype(np.float32),
+        opacity=0,
+        showscale=False,
+        hovertemplate="near row %{y:,.0f}, column %{x:,.0f}<br>%{z:.3%} nonzero<extra></extra>",
+        name="share of nonzeros",
+    )
+
+
+def _add_scale(figure: go.Figure, top: float) -> None:
+    """Add a colour bar; the marker that carries it has no place."""
+    bar = {
+        "title": {"text": "share of nonzeros in a pixel", "side": "top"},
+        "orientation": "h",
+        "x": 0,
+        "xanchor": "left",
+        "xpad": 0,
+        "y": 0,
+        "yanchor": "bottom",
+        "yref": "container",
+        "len": 0.7,
+        "thickness": 12,
+        "tickformat": ".2~%",
+        "nticks": 5,
+        "outlinecolor": style.GREY,
+    }
+    figure.add_scatter(
+        x=[None],
+        y=[None],
+        mode="markers",
+        showlegend=False,
+        hoverinfo="skip",
+        marker={
+            "color": [0],
+            "cmin": 0,
+            "cmax": top,
+            "colorscale": [[0, _rgba(style.BLUE, 0)], [1, style.BLUE]],
+            "showscale": True,
+            "colorbar": bar,
+        },
+    )
+    figure.update_layout(margin_b=115, height=figure.layout.height + 55)
+
+
+def add_lines(
+    figure: go.Figure,
+    subject: Subject,
+    rows: tuple[int, int],
+    cols: tuple[int, int],
+    pixels_per_cell: tuple[float, float],
+) -> None:
+    """Draw where the parts of each level meet, as far as the lines stay apart on the screen."""
+    coarser: tuple[int | None, int | None] = (None, None)
+    for level, look, least in zip(levels(subject), _LINES, _LEAST_DISTANCE, strict=False):
+        apart = (level.rows * pixels_per_cell[0], level.cols * pixels_per_cell[1])
+        across = lines(rows, level.rows, coarser[0]) - 0.5 if apart[0] >= least else np.empty(0)
+        down = lines(cols, level.cols, coarser[1]) - 0.5 if apart[1] >= least else np.empty(0)
+        coarser = (level.rows, level.cols)
+        x, y = [], []
+        for place in across.tolist():
+            x += [cols[0] - 0.5, cols[1] - 0.5, None]
+            y += [place, place, None]
+        for place in down.tolist():
+            x += [place, place, None]
+            y += [rows[0] - 0.5, rows[1] - 0.5, None]
+        if x:
+            spacing = min(
+                size for size, places in zip(apart, (across, down), strict=True) if len(places)
+            )
+            figure.add_scatter(
+                x=x,
+                y=y,
+                mode="lines",
+                line={**look, "width": min(look["width"], spacing / 20)},
+                name=f"{level.name}, {level.rows:,} × {level.cols:,}",
+                hoverinfo="skip",
+            )
+
+
+def _add_swatch(figure: go.Figure, name: str, color: str) -> None:
+    figure.add_scatter(
+        x=[None],
+        y=[None],
+        mode="markers",
+        marker={
+            "symbol": "square",
+            "size": 12,
+            "color": color,
+            "line": {"color": style.GREY, "width": 1},
+        },
+        name=name,
+        hoverinfo="skip",
+    )
+
+
+def _rgba(color: str, opacity: float) -> str:
+    red, green, blue = bytes.fromhex(color.removeprefix("#"))
+    return f"rgba({red},{green},{blue},{opacity})"
+
+
+def _cell_texts(
+    subject: Subject, state: NDArray[np.int8], first_row: int, first_col: int
+) -> list[list[str]]:
+    """Say for every cell what it is, and in small windows where it stands in every factor."""
+    no_tile = "zero" if tiles(subject) is None else "zero, there is no tile"
+    words = (no_tile, "zero inside a tile", "nonzero")
+    texts = [[words[cell] for cell in line] for line in state.tolist()]
+    if not isinstance(subject, TensorProduct) or state.size > _LARGEST_DETAIL:
+        return texts
+    for i, line in enumerate(texts):
+        for j, word in enumerate(line):
+            places: Any = subject.factor_positions(first_row + i, first_col + j)
+            named = zip(subject.factor_names, places, strict=True)
+            line[j] = "<br>".join([word, *(f"{name}: vertices {u}, {v}" for name, (u, v) in named)])
+    return texts

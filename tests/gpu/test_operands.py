@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rbgp_graphs.errors import ArgumentTypeError
+from rbgp_graphs.gpu.operands import as_array, as_out
+
+
+class _DLPackOnly:
+    """An array of another library that knows DLPack and nothing of NumPy."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self._array.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+
+class _NeedsGrad:
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise RuntimeError("use detach() first")
+
+
+class _NoDevice(_DLPackOnly):
+    def __dlpack_device__(self) -> tuple[int, int]:
+        raise ValueError("unknown device meta")
+
+
+def test_dlpack_arrays_share_their_memory() -> None:
+    source = np.arange(6.0).reshape(2, 3)
+    array = as_array("X", _DLPackOnly(source))
+    assert np.shares_memory(array, source)
+    np.testing.assert_array_equal(array, source)
+
+
+def test_objects_with_an_array_method_are_read() -> None:
+    class Wrapped:
+        def __array__(self, *_: Any, **__: Any) -> Any:
+            return np.ones(3)
+
+    np.testing.assert_array_equal(as_array("X", Wrapped()), np.ones(3))
+
+
+def test_what_a_library_refuses_is_passed_on() -> None:
+    with pytest.raises(ArgumentTypeError, match=r"X of type _NeedsGrad.*use detach\(\) first"):
+        as_array("X", _NeedsGrad())
+    with pytest.raises(ArgumentTypeError, match="unknown device meta"):
+        as_array("X", _NoDevice(np.ones(2)))
+
+
+def test_a_question_too_hard_counts_as_overlap() -> None:
+    # Whether two such views share an element is a hard knapsack problem.
+    base = np.zeros(10**7, dtype=np.int8)
+    strides = [(13097, 17411, 22567, 31883), (12911, 18257, 21649, 30817)]
+    first, second = (
+        np.lib.stride_tricks.as_strided(base[k:], (60, 50, 40, 30), steps)
+        for k, steps in enumerate(strides)
+    )
+    with pytest.raises(np.exceptions.TooHardError):
+        np.shares_memory(first, second, max_work=10)  # type: ignore[arg-type]
+    with pytest.raises(Exception, match="out overlaps X"):
+        as_out(first, first.shape, first.dtype, {"X": second})
