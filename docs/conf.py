@@ -18,13 +18,15 @@ from sphinx.util import logging
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-import figures  # noqa: E402 (it lies beside this file)
+import cli_reference  # noqa: E402 (these two lie beside this file)
+import figures  # noqa: E402
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 logger = logging.getLogger(__name__)
 
+cli_reference.write_reference(HERE / "_generated" / "cli.md")
 figures.draw_all(HERE / "_generated")
 
 project = "rbgp-graphs"
@@ -54,6 +56,8 @@ autodoc_preserve_defaults = True
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
+TOP_PAGES = [page.stem for page in HERE.glob("*.md")]
+
 html_theme = "pydata_sphinx_theme"
 html_title = f"{project} {release}"
 html_static_path = ["_static"]
@@ -63,6 +67,8 @@ html_favicon = "_static/logo.svg"
 html_show_sourcelink = False
 html_copy_source = False
 html_math_renderer = "mathml"
+# Only the API reference has pages below pages.
+html_sidebars = {page: [] for page in TOP_PAGES}
 html_theme_options = {
     "logo": {"text": project},
     "navbar_end": ["theme-switcher"],
@@ -92,8 +98,14 @@ def check_api_pages(_: Sphinx) -> None:
     listed = set(re.findall(r"^   (\w+)$", text, re.MULTILINE))
     for name in PUBLIC_MODULES:
         module = importlib.import_module(name)
-        for missing in sorted(set(module.__all__) - listed):
-            logger.warning("docs/api: %s.%s is public but on no page", name, missing)
+        for public in sorted(set(module.__all__) - listed):
+            if callable(getattr(module, public)):
+                logger.warning("docs/api: %s.%s is public but on no page", name, public)
+
+
+def close_doctests(_app: Sphinx, _page: str, source: list[str]) -> None:
+    """Drop the empty line that ends each doctest: only the test needs it."""
+    source[0] = re.sub(r"(?ms)^(```python\n>>>.*?)\n+^```$", r"\1\n```", source[0])
 
 
 def to_mathml(node: nodes.math | nodes.math_block, *, as_block: bool = False) -> str:
@@ -114,12 +126,13 @@ def visit_inline_math(self: Any, node: nodes.math) -> None:
 
 def visit_displayed_math(self: Any, node: nodes.math_block) -> None:
     """Write a displayed formula as MathML."""
-    self.body.append(f'<div class="math">{to_mathml(node, as_block=True)}</div>')
+    self.body.append(f'<div class="formula">{to_mathml(node, as_block=True)}</div>')
     raise nodes.SkipNode
 
 
 def setup(app: Sphinx) -> None:
-    """Register the check of the API pages and the MathML renderer."""
+    """Register what this file adds to Sphinx."""
+    app.connect("source-read", close_doctests)
     app.connect("builder-inited", check_api_pages)
     app.add_html_math_renderer(
         "mathml",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import rbgp_graphs as rg
 
-BLUE, ORANGE, GREY, LIGHT = "#2f6db3", "#c75b12", "#5f6b7a", "#c9d2dc"
+BLUE, ORANGE, GREY, LIGHT = "#0072b2", "#d55e00", "#5f6b7a", "#c9d2dc"
 
 
 class Drawing:
@@ -43,9 +43,11 @@ class Drawing:
     def dot(self, x: float, y: float, radius: float, *, color: str = BLUE) -> None:
         self.elements.append(f'<circle cx="{x:g}" cy="{y:g}" r="{radius:g}" fill="{color}"/>')
 
-    def polyline(self, points: list[tuple[float, float]], *, color: str) -> None:
+    def polyline(self, points: list[tuple[float, float]], *, color: str, width: float = 2) -> None:
         path = "L".join(f"{x:g} {y:g}" for x, y in points)
-        self.elements.append(f'<path d="M{path}" stroke="{color}" stroke-width="2" fill="none"/>')
+        self.elements.append(
+            f'<path d="M{path}" stroke="{color}" stroke-width="{width:g}" fill="none"/>'
+        )
 
     def cells(
         self, mask: NDArray[np.bool_], x: float, y: float, cell: float, *, color: str = BLUE
@@ -186,15 +188,15 @@ def normalized_singular_values(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 def draw_spectra(path: Path) -> None:
     """Draw the singular values of two factors and of their product, with the bounds."""
-    outer, inner = rg.ramanujan(16, 16, 4), rg.ramanujan(8, 8, 4)
+    outer, inner = rg.ramanujan(64, 64, 4), rg.ramanujan(16, 16, 4)
     product = rg.TensorProduct(outer, inner)
     drawing = Drawing(640, 250)
-    x0, width = 150.0, 450.0
+    x0, width = 185.0, 425.0
     for k, (name, matrix, degrees) in enumerate(
         (
-            ("outer 16 × 16", outer.biadjacency().toarray(), (4, 4)),
-            ("inner 8 × 8", inner.biadjacency().toarray(), (4, 4)),
-            ("product 128 × 128", product.mask(), (16, 16)),
+            ("outer 64 × 64", outer.biadjacency().toarray(), (4, 4)),
+            ("inner 16 × 16", inner.biadjacency().toarray(), (4, 4)),
+            ("product 1024 × 1024", product.mask(), (16, 16)),
         )
     ):
         y = 50.0 + 65 * k
@@ -230,16 +232,26 @@ def draw_twist(path: Path) -> None:
 
 
 def draw_trade_off(path: Path) -> None:
-    """Draw the gap that `design` reaches for each size of the row group."""
-    groups = (1, 2, 4, 8, 16, 32, 64)
-    plot = Plot((0, len(groups) - 1), (0, 1), "rows that share one column list", "σ2 / σ1")
-    plot.tick_labels = [str(g) for g in groups]
+    """Draw the gap that `design` reaches for each size of the row group, and its limit."""
+    size, groups = 512, (1, 2, 4, 8, 16, 32, 64)
+    plot = Plot((0, len(groups) - 1), (0, 1), "rows in a group", "σ2 / σ1")
+    plot.tick_labels = [str(group) for group in groups]
     for sparsity, color in ((0.75, BLUE), (0.9375, ORANGE)):
-        ratios = []
+        ratios, limits = [], []
         for group in groups:
-            pattern = rg.design(512, 512, sparsity, objective="gap", row_group=group)
-            ratios.append(normalized_singular_values(pattern.mask())[1])
-        plot.curve(np.arange(len(groups)), np.array(ratios), f"sparsity {sparsity:g}", color)
+            try:
+                pattern = rg.design(size, size, sparsity, objective="gap", row_group=group)
+            except rg.InfeasibleError:
+                break
+            verdict = rg.verify(pattern)
+            ratios.append(verdict.sigma2 / verdict.sigma1)
+            share = group / pattern.col_degree
+            limits.append(np.sqrt(share * sparsity / (1 - group / size)))
+        x = np.arange(len(ratios))
+        plot.curve(x, np.array(ratios), f"sparsity {sparsity:g}", color)
+        plot.drawing.polyline(
+            [plot.at(a, b) for a, b in zip(x, limits, strict=True)], color=color, width=1
+        )
     plot.save(path, "Second singular value against the size of the row group")
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy import sparse
-from scipy.sparse import csgraph
 
 from rbgp_graphs._validation import as_int
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
@@ -380,6 +379,9 @@ class BipartiteGraph:
             return 0
         if 0 < self.num_edges == self.left * self.right:
             return 1
+        # csgraph takes as long to import as the rest of the package.
+        from scipy.sparse import csgraph
+
         columns = self._indices.astype(np.int64) + self.left
         indptr = np.concatenate((self._indptr, np.full(self.right, self.num_edges)))
         ones = np.ones(self.num_edges, dtype=np.int8)

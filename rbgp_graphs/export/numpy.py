@@ -13,6 +13,7 @@ from rbgp_graphs.export.entries import (
     MAX_BYTES,
     Exportable,
     as_entries,
+    as_values,
     check_dense_bytes,
     check_exportable,
 )
@@ -70,10 +71,10 @@ def to_numpy(
     check_exportable(obj)
     rows, cols = obj.shape
     if not packed:
-        entries = as_entries(obj, values, max_bytes)
-        check_dense_bytes(obj, cols * entries.dtype.itemsize, max_bytes)
-        dtype = entries.dtype if values is None else np.asarray(values).dtype
-        return entries.toarray().astype(dtype, copy=False)
+        data = as_values(values)
+        check_dense_bytes(obj, cols * (1 if data is None else data.itemsize), max_bytes)
+        dense = as_entries(obj, data, max_bytes).toarray()
+        return dense if values is None else dense.astype(np.asarray(values).dtype, copy=False)
     if values is not None:
         raise ArgumentError("values is given together with packed=True, which holds a mask only")
     check_dense_bytes(obj, -(-cols // 8), max_bytes)

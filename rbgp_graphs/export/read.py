@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import os
 import stat
-import zipfile
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
 from rbgp_graphs._validation import as_int
 from rbgp_graphs.encoding.atomic import as_path
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, FormatError, RBGPError
+from rbgp_graphs.export.matrix_market import read_matrix_market
+from rbgp_graphs.export.npz import read_npy, read_npz
 from rbgp_graphs.graph import BipartiteGraph
 
 #: Default of `max_bytes`: what a file may unpack to.
 MAX_FILE_BYTES = 2**30
-#: A sparse array has at most seven members in an archive.
-_MAX_MEMBERS = 16
-_LONGEST_LINE = 1024
 
 
 def read_mask(source: Any, *, max_bytes: int = MAX_FILE_BYTES) -> BipartiteGraph:
@@ -101,158 +97,8 @@ def _read_file(path: Any, limit: int) -> BipartiteGraph:
             raise FormatError(f"{place} is not a valid {place.suffix} file: {detail}") from error
 
 
-def _check_size(needed: int, limit: int) -> None:
-    if needed > limit:
-        raise FormatError(f"the content needs {needed} bytes, more than max_bytes={limit}")
-
-
-def _check_shape(shape: tuple[int, int], limit: int) -> None:
-    if min(shape) < 0:
-        raise FormatError(f"the shape is {shape}, expected no negative size")
-    _check_size(8 * sum(shape), limit)
-
-
-# NumPy --------------------------------------------------------------------------------------
-
-
-def _read_npy(file: BinaryIO, limit: int) -> NDArray[Any]:
-    return _read_array(file, os.fstat(file.fileno()).st_size, limit)
-
-
-def _read_array(file: Any, length: int, limit: int) -> NDArray[Any]:
-    """Read an array in NumPy's format that fills the `length` bytes of a stream."""
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
-    elif version == (2, 0):
-        shape, fortran_order, dtype = np.lib.format.read_array_header_2_0(file)
-    else:
-        raise FormatError(f"an array has version {version} of the format, expected 1.0 or 2.0")
-    if dtype.kind not in "biufSU" or dtype.itemsize == 0:
-        raise FormatError(f"an array has dtype {dtype}, expected real numbers or bools")
-    if any(size < 0 for size in shape):
-        raise FormatError(f"an array has shape {shape}, expected no negative size")
-    needed = math.prod(shape) * dtype.itemsize
-    rest = length - file.tell()
-    if needed != rest:
-        raise FormatError(
-            f"an array of shape {shape} and dtype {dtype} has {rest} bytes, expected {needed}"
-        )
-    _check_size(needed, limit)
-    data = file.read(needed)
-    if len(data) != needed:
-        raise FormatError(f"an array ends after {len(data)} of {needed} bytes")
-    flat = np.frombuffer(data, dtype=dtype) if needed else np.empty(0, dtype)
-    return flat.reshape(shape, order="F" if fortran_order else "C")
-
-
-def _read_npz(file: BinaryIO, limit: int) -> Any:
-    with zipfile.ZipFile(file) as archive:
-        members = archive.infolist()
-        names = {member.filename for member in members}
-        if len(names) != len(members) or len(members) > _MAX_MEMBERS:
-            raise FormatError(f"the archive has {len(members)} members, expected one matrix")
-        _check_size(sum(member.file_size for member in members), limit)
-        arrays = {}
-        for member in members:
-            with archive.open(member) as stream:
-                name = member.filename.removesuffix(".npy")
-                arrays[name] = _read_array(stream, member.file_size, limit)
-    if "format" in arrays:
-        return _as_sparse(arrays, limit)
-    if len(arrays) != 1:
-        raise FormatError(
-            f"the archive has the arrays {', '.join(sorted(arrays)) or 'none'}; expected one "
-            "matrix, or the parts of a sparse array saved by SciPy"
-        )
-    return next(iter(arrays.values()))
-
-
-def _as_sparse(arrays: dict[str, NDArray[Any]], limit: int) -> Any:
-    """Put the parts of a sparse array together, as `scipy.sparse.load_npz` does."""
-    name = str(arrays["format"].astype("U").item())
-    parts = _PARTS.get(name)
-    if parts is None:
-        raise FormatError(f"the sparse format is {name!r}, expected one of {', '.join(_PARTS)}")
-    missing = [part for part in ("shape", "data", *parts) if part not in arrays]
-    if missing:
-        raise FormatError(f"the sparse array lacks {', '.join(missing)}")
-    if any(arrays[part].dtype.kind not in "iu" for part in ("shape", *parts)):
-        raise FormatError("the indices of the sparse array are not integers")
-    rows, cols = arrays["shape"].tolist()
-    _check_shape((rows, cols), limit)
-    indices = tuple(arrays[part] for part in parts)
-    if name == "coo":
-        return sparse.coo_array((arrays["data"], indices), shape=(rows, cols))
-    build = {"csr": sparse.csr_array, "csc": sparse.csc_array, "bsr": sparse.bsr_array}[name]
-    matrix: Any = build((arrays["data"], *indices), shape=(rows, cols))
-    matrix.check_format(full_check=True)
-    return matrix
-
-
-_PARTS = {
-    "csr": ("indices", "indptr"),
-    "csc": ("indices", "indptr"),
-    "bsr": ("indices", "indptr"),
-    "coo": ("row", "col"),
-}
-
-
-# MatrixMarket -------------------------------------------------------------------------------
-
-
-def _read_mtx(file: BinaryIO, limit: int) -> Any:
-    from scipy import io
-
-    _scan_mtx(file, limit)
-    file.seek(0)
-    return io.mmread(file, spmatrix=False)
-
-
-def _scan_mtx(file: BinaryIO, limit: int) -> None:
-    """Raise if the size line promises more than the rest of the file can hold."""
-    words = _line(file).lower().split()
-    if words[:2] != ["%%matrixmarket", "matrix"] or len(words) != 5:
-        raise FormatError("the first line is not that of a MatrixMarket matrix")
-    layout, field = words[2:4]
-    if layout not in _ENTRY_BYTES or field not in ("pattern", "integer", "real", "double"):
-        raise FormatError(
-            f"the matrix is {layout} {field}, expected coordinate or array, and pattern, "
-            "integer or real"
-        )
-    line = _line(file)
-    while line.startswith("%") or (line and not line.strip()):
-        line = _line(file)
-    count = 3 if layout == "coordinate" else 2
-    sizes = line.split()
-    if len(sizes) != count or not all(size.isdecimal() for size in sizes):
-        raise FormatError(f"the size line is {line.strip()!r}, expected {count} numbers")
-    rows, cols = int(sizes[0]), int(sizes[1])
-    entries = int(sizes[2]) if layout == "coordinate" else rows * cols
-    rest = os.fstat(file.fileno()).st_size - file.tell()
-    # A symmetric array stores one triangle. The last line may lack its end.
-    stored = entries // 2 if words[4] != "general" and layout == "array" else entries
-    if stored * _ENTRY_BYTES[layout] > rest + 1:
-        raise FormatError(f"the size line promises {entries} entries, and {rest} bytes follow")
-    _check_shape((rows, cols), limit)
-    _check_size(2 * _MEMORY_BYTES[layout] * entries, limit)
-
-
-def _line(file: BinaryIO) -> str:
-    line = file.readline(_LONGEST_LINE)
-    if len(line) == _LONGEST_LINE:
-        raise FormatError(f"a line of the head is longer than {_LONGEST_LINE} bytes")
-    if b"\r" in line.rstrip(b"\r\n"):
-        raise FormatError("a line of the head holds a carriage return")
-    return line.decode("ascii")
-
-
-#: Bytes of the shortest line of an entry, and of an entry in memory.
-_ENTRY_BYTES = {"coordinate": 4, "array": 2}
-_MEMORY_BYTES = {"coordinate": 24, "array": 8}
-
 _READERS: dict[str, Callable[[BinaryIO, int], Any]] = {
-    ".npz": _read_npz,
-    ".npy": _read_npy,
-    ".mtx": _read_mtx,
+    ".npz": read_npz,
+    ".npy": read_npy,
+    ".mtx": read_matrix_market,
 }

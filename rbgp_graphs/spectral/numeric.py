@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse.linalg import LinearOperator, svds
 
 from rbgp_graphs.graph import BipartiteGraph
 
@@ -74,6 +73,8 @@ def second_singular_value_directly(graph: BipartiteGraph) -> Estimate:
     matrix = graph.biadjacency(np.float64)
     if min(graph.shape) <= DENSE_SIDE:
         return _dense(matrix, skip=1)
+    from scipy.sparse.linalg import LinearOperator
+
     mean = graph.num_edges / (graph.left * graph.right)
     transposed = sparse.csr_array(matrix.T)
 
@@ -107,6 +108,8 @@ def _dense(matrix: Any, skip: int) -> Estimate:
 
 
 def _iterative(operator: Any, shape: tuple[int, int], adjoint: Any) -> Estimate:
+    from scipy.sparse.linalg import svds
+
     found = []
     for seed in (0, 1):
         start = np.random.default_rng(seed).standard_normal(min(shape))

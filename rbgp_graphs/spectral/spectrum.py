@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.linalg import svds
 
 from rbgp_graphs._validation import as_int
 from rbgp_graphs.constructions.recipes import from_recipe
@@ -142,6 +141,8 @@ def singular_values(
         k = as_int("k", k, minimum=1, maximum=min(pattern.shape))
         large = min(pattern.shape) > _LARGEST_DENSE_SIDE and k < min(pattern.shape) // 4
         if large and isinstance(pattern, BipartiteGraph):
+            from scipy.sparse.linalg import svds
+
             start = np.random.default_rng(0).standard_normal(min(pattern.shape))
             matrix: Any = pattern.biadjacency(np.float64)
             values = svds(matrix, k=k, v0=start, solver="arpack", return_singular_vectors=False)

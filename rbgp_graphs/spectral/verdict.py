@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
 from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products import RBGP4, TensorProduct
 from rbgp_graphs.spectral.bounds import compare_square_with_bound, ramanujan_bound
+from rbgp_graphs.spectral.certificate import Certificate, squared_bound
 from rbgp_graphs.spectral.composition import second_singular_value_of_graph
 from rbgp_graphs.spectral.numeric import (
     Estimate,
@@ -17,6 +18,7 @@ from rbgp_graphs.spectral.numeric import (
     largest,
     second_singular_value_directly,
 )
+from rbgp_graphs.spectral.prover import prove
 from rbgp_graphs.spectral.spectrum import twisted_core
 
 Status = Literal["proved", "refuted", "numeric"]
@@ -29,8 +31,9 @@ class Verdict:
     Attributes
     ----------
     status : {"numeric", "refuted", "proved"}
-        How the answer is known: "numeric" from floating-point values, "refuted" because the
-        graph is disconnected, which is decided exactly. "proved" needs a certificate.
+        How the answer is known: "numeric" from floating-point values, "proved" and "refuted" by
+        exact means. With ``level="numeric"`` the only refutation is that the graph is
+        disconnected; with ``level="proved"`` both words come with a certificate.
     is_ramanujan : bool or None
         Whether the graph is connected and sigma2 keeps to the bound; None if the value is too
         close to the bound to tell.
@@ -45,15 +48,16 @@ class Verdict:
     connected : bool
         Whether the graph is connected.
     tie : bool
-        Whether sigma2 equals the bound, exactly or as far as the error bound can tell.
+        Whether sigma2 equals the bound: exactly where the status is "proved", else as far as
+        the error bound can tell.
     error_bound : float
         How far `sigma2` may be from a singular value: rounding for dense and exact methods, the
         residual for iterative ones.
     method : str
-        How sigma2 was computed.
+        How sigma2 was computed, or how the claim was proved.
     sigma2_squared : int or None
         The exact square of sigma2, where a theorem gives it.
-    certificate : object or None
+    certificate : Certificate or None
         The proof, if there is one.
     factors : tuple of Verdict
         The verdicts of the factors of a product.
@@ -71,7 +75,7 @@ class Verdict:
     error_bound: float
     method: str
     sigma2_squared: int | None = None
-    certificate: Any = None
+    certificate: Certificate | None = None
     factors: tuple[Verdict, ...] = ()
 
     @property
@@ -118,6 +122,7 @@ class Verdict:
             "tie": self.tie,
             "error_bound": self.error_bound,
             "method": self.method,
+            "certificate": None if self.certificate is None else self.certificate.to_dict(),
             "factors": [factor.as_dict() for factor in self.factors],
         }
 
@@ -129,13 +134,15 @@ def verify(pattern: BipartiteGraph | TensorProduct, level: str = "numeric") -> V
     ----------
     pattern : BipartiteGraph or TensorProduct
         Biregular, with at least one edge.
-    level : {"numeric"}
-        What the answer rests on.
+    level : {"numeric", "proved"}
+        What the answer rests on: floating-point numbers, or a proof in exact arithmetic.
 
     Returns
     -------
     Verdict
-        With the singular values, the bound, and for products the verdicts of the factors.
+        With the singular values, the bound, and for products the verdicts of the factors. With
+        ``level="proved"`` the status is "proved" or "refuted" and a certificate is there, or the
+        status stays "numeric" and the method says why nothing was proved.
 
     Raises
     ------
@@ -143,6 +150,8 @@ def verify(pattern: BipartiteGraph | TensorProduct, level: str = "numeric") -> V
         If `pattern` is neither a graph nor a product.
     ArgumentError
         If the graph is not biregular or has no edges, or `level` is unknown.
+    MissingDependencyError
+        If a proof needs a characteristic polynomial and python-flint is not installed.
 
     Notes
     -----
@@ -155,6 +164,11 @@ def verify(pattern: BipartiteGraph | TensorProduct, level: str = "numeric") -> V
     sigma2/sigma1 is the largest among the factors; of a twisted pattern they are computed from
     the twisted product of outer and inner factor.
 
+    At the level "proved" the singular values are the same numbers, but the claim is decided in
+    exact arithmetic: by theorem for explicit families, 2-lifts level by level, products by
+    their factors, else by an integer Cholesky factor, by the exact characteristic polynomial (which
+    also decides whether sigma2 equals the bound), or against the claim by an integer test vector.
+
     Examples
     --------
     >>> from rbgp_graphs import complete, lps, TensorProduct
@@ -163,9 +177,17 @@ def verify(pattern: BipartiteGraph | TensorProduct, level: str = "numeric") -> V
     >>> product = verify(TensorProduct(lps(3, 5), complete(4, 1)))
     >>> product.is_ramanujan, round(product.sigma2, 9), round(product.bound, 3)
     (False, 6.0, 5.605)
+    >>> verdict = verify(lps(3, 5), level="proved")
+    >>> verdict.status, verdict.certificate.check(lps(3, 5))
+    ('proved', True)
     """
-    if level != "numeric":
-        raise ArgumentError(f"level is {level!r}, expected 'numeric'")
+    if level not in ("numeric", "proved"):
+        raise ArgumentError(f"level is {level!r}, expected 'numeric' or 'proved'")
+    numeric = _verify_numerically(pattern)
+    return numeric if level == "numeric" else _with_proof(pattern, numeric)
+
+
+def _verify_numerically(pattern: BipartiteGraph | TensorProduct) -> Verdict:
     if isinstance(pattern, BipartiteGraph):
         return _verify_graph(pattern)
     if not isinstance(pattern, TensorProduct):
@@ -189,6 +211,28 @@ def verify(pattern: BipartiteGraph | TensorProduct, level: str = "numeric") -> V
     else:
         second = _second_of_product(factors, pattern.factor_names)
     return _verdict(pattern.shape, degrees, second, factors)
+
+
+def _with_proof(pattern: BipartiteGraph | TensorProduct, numeric: Verdict) -> Verdict:
+    """Return the verdict with a certificate, or with the reason why there is none."""
+    threshold = squared_bound(pattern)
+    if isinstance(pattern, TensorProduct):
+        pairs = dict(zip(pattern.factors, numeric.factors, strict=True))
+        proved = {factor: _with_proof(factor, verdict) for factor, verdict in pairs.items()}
+        numeric = replace(numeric, factors=tuple(proved[factor] for factor in pattern.factors))
+    found = "the bound is not defined" if threshold is None else prove(pattern, threshold)
+    if isinstance(found, str):
+        return replace(numeric, method=f"{numeric.method}; not proved: {found}")
+    certificate = Certificate(ramanujan=found.holds, digest=pattern.digest, proof=found.proof)
+    return replace(
+        numeric,
+        status="proved" if found.holds else "refuted",
+        is_ramanujan=found.holds,
+        tie=found.tie,
+        method=found.proof.method,
+        sigma2_squared=numeric.sigma2_squared if found.square is None else found.square,
+        certificate=certificate,
+    )
 
 
 def second_singular_value(pattern: BipartiteGraph | TensorProduct) -> float:

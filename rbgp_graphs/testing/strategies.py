@@ -58,8 +58,10 @@ def biregular_graphs(
     max_switches : int
         Largest number of exchanges tried. With 0 the graph is circulant.
     """
-    sides = st.integers(max(1, min_degree), max_side)
-    left, right = draw(sides), draw(sides)
+    # Sides with a common divisor, because all graphs with coprime sides are complete.
+    divisor = draw(st.integers(1, max_side))
+    multiples = st.integers(1, max_side // divisor)
+    left, right = (max(min_degree, divisor * draw(multiples)) for _ in range(2))
     classes = math.gcd(left, right)
     # Every offset adds right / classes and left / classes to the degrees.
     fewest = -(-min_degree * classes // min(left, right))

@@ -78,3 +78,8 @@ def table_of(figure: go.Figure) -> Table | None:
     if not isinstance(meta, dict) or "columns" not in meta:
         return None
     return Table(meta["columns"], meta["rows"])
+
+
+def percent(share: float) -> str:
+    """Return a share in percent, with enough digits to tell a large sparsity from 100 %."""
+    return f"{100 * share:.7g} %"

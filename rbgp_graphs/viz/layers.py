@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 #: Cells with hover text that names their place in every factor.
 _LARGEST_DETAIL = 64**2
-#: Browsers smooth images that they enlarge, so small ones are enlarged here.
+#: Browsers smooth images that they enlarge, so small ones are enlarged here, by powers of two:
+#: those are what browsers shrink again without beats.
 _SMALLEST_IMAGE = 1024
 _TILE_OPACITY = 0.3
 _LINES: tuple[dict[str, Any], ...] = (
@@ -59,7 +60,7 @@ def add_cells(figure: go.Figure, subject: Subject, raster: Raster) -> None:
     )
     _add_swatch(figure, "nonzero", colors[2])
     if (state == 1).any():
-        _add_swatch(figure, "zero inside a tile", colors[1])
+        _add_swatch(figure, "zero in a tile", colors[1])
 
 
 def add_images(figure: go.Figure, subject: Subject, raster: Raster) -> None:
@@ -69,7 +70,7 @@ def add_images(figure: go.Figure, subject: Subject, raster: Raster) -> None:
         share = densities(coarse, raster.row_edges, raster.col_edges)
         if share.min() < share.max():
             _add_image(figure, raster, share, "tiles", style.ORANGE, _TILE_OPACITY)
-            _add_swatch(figure, "tile", _rgba(style.ORANGE, _TILE_OPACITY))
+            _add_swatch(figure, "tile that exists", _rgba(style.ORANGE, _TILE_OPACITY))
     _add_image(figure, raster, raster.density, "mask", style.BLUE, 1.0)
     if raster.is_exact:
         _add_swatch(figure, "nonzero", style.BLUE)
@@ -89,7 +90,10 @@ def _add_image(
     image = np.rint(density * (255 / top)).astype(np.uint8)
     height, width = image.shape
     for axis in (0, 1):
-        image = np.repeat(image, max(1, _SMALLEST_IMAGE // image.shape[axis]), axis=axis)
+        factor = 1
+        while factor * image.shape[axis] < _SMALLEST_IMAGE:
+            factor *= 2
+        image = np.repeat(image, factor, axis=axis)
     top_row = int(raster.row_edges[0]) // raster.row_step * raster.row_step
     left_col = int(raster.col_edges[0]) // raster.col_step * raster.col_step
     # Of several images at the very same place plotly.js shows one: each stands apart a little.
@@ -129,7 +133,7 @@ def add_hover(
 def _add_scale(figure: go.Figure, top: float) -> None:
     """Add a colour bar; the marker that carries it has no place."""
     bar = {
-        "title": {"text": "share of nonzeros in a pixel", "side": "top"},
+        "title": {"text": "share of nonzeros", "side": "top"},
         "orientation": "h",
         "x": 0,
         "xanchor": "left",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rbgp_graphs._validation import as_int
 from rbgp_graphs.viz import layers
 from rbgp_graphs.viz import theme as style
-from rbgp_graphs.viz.alternative import Table, attach
+from rbgp_graphs.viz.alternative import Table, attach, percent
 from rbgp_graphs.viz.raster import (
     Raster,
     Subject,
@@ -89,7 +89,10 @@ def pattern(
     row_range = as_window("rows", rows, height)
     col_range = as_window("cols", cols, width)
     raster = rasterize(subject, row_range, col_range, max_pixels)
-    figure = style.new_figure(f"Pattern, {height:,} × {width:,} cells", style.as_theme(theme))
+    title = f"Pattern, {height:,} × {width:,} cells"
+    if (row_range, col_range) != ((0, height), (0, width)):
+        title = f"Rows {_range_text(*row_range)}, columns {_range_text(*col_range)}"
+    figure = style.new_figure(title, style.as_theme(theme))
     if raster.is_exact and max(raster.density.shape) <= _LARGEST_HEATMAP:
         layers.add_cells(figure, subject, raster)
     else:
@@ -113,7 +116,7 @@ def _set_axes(figure: go.Figure, rows: tuple[int, int], cols: tuple[int, int]) -
             mirror=True,
             minallowed=start - 0.5,
             maxallowed=stop - 0.5,
-            nticks=min(10, stop - start + 1),
+            nticks=min(6, stop - start + 1),
             tickformatstops=[
                 {"dtickrange": [None, 9999], "value": ",~f"},
                 {"dtickrange": [10000, None], "value": "~s"},
@@ -147,8 +150,7 @@ def _describe(subject: Subject, raster: Raster) -> str:
     sentences = [
         f"Rows {top:,} to {bottom - 1:,} and columns {left:,} to {right - 1:,} of a mask of "
         f"{height:,} × {width:,} cells, with row 0 at the top.",
-        f"{share:.4g} of these cells are nonzero." if share < 0.0001 else
-        f"{share:.2%} of these cells are nonzero.",
+        f"{percent(share)} of these cells are nonzero.",
         "Each pixel is one cell." if raster.is_exact else
         f"Each pixel is the average of {raster.row_step:,} × {raster.col_step:,} cells.",
     ]  # fmt: skip
@@ -163,12 +165,15 @@ def _table(subject: Subject, rows: tuple[int, int], cols: tuple[int, int]) -> Ta
     row_edges, col_edges = even_edges(rows, 8), even_edges(cols, 8)
     share = densities(subject, row_edges, col_edges)
     body = [
-        [name, *(f"{value:.2%}" for value in line)]
+        [name, *map(percent, line)]
         for name, line in zip(_ranges(row_edges), share.tolist(), strict=True)
     ]
     return Table(["rows \\ columns", *_ranges(col_edges)], body)
 
 
 def _ranges(edges: NDArray[np.int64]) -> list[str]:
-    pairs = zip(edges[:-1].tolist(), (edges[1:] - 1).tolist(), strict=True)
-    return [f"{a:,}" if a == b else f"{a:,}–{b:,}" for a, b in pairs]
+    return [_range_text(a, b) for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)]
+
+
+def _range_text(start: int, stop: int) -> str:
+    return f"{start:,}" if stop == start + 1 else f"{start:,}–{stop - 1:,}"

@@ -149,7 +149,8 @@ def test_a_pattern_of_a_million_nonzeros_takes_less_than_a_kilobyte() -> None:
     assert pattern.sparsity == 0.9375
     size = len(dumps(pattern))
     assert size < 1000
-    parameters = rg.RBGP4(rg.field_lift(32, 8, 1, 2), (4, 1), rg.field_lift(8, 8, 1, 2), (1, 4))
+    inner = rg.field_lift(8, 8, 1, 2)
+    parameters = rg.RBGP4(rg.field_lift(32, 8, 1, 2).T, (4, 1), inner, (1, 1))
     assert parameters.shape == pattern.shape
     assert parameters.sparsity == pattern.sparsity
     assert len(dumps(parameters)) < min(size, 600)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rbgp_graphs.errors import ArgumentTypeError
+from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
 from rbgp_graphs.gpu.operands import as_array, as_out
 
 
@@ -64,5 +64,5 @@ def test_a_question_too_hard_counts_as_overlap() -> None:
     )
     with pytest.raises(np.exceptions.TooHardError):
         np.shares_memory(first, second, max_work=10)  # type: ignore[arg-type]
-    with pytest.raises(Exception, match="out overlaps X"):
+    with pytest.raises(ArgumentError, match="out overlaps X"):
         as_out(first, first.shape, first.dtype, {"X": second})

@@ -1,0 +1,111 @@
+"""The report on a pattern: numbers, words, verdicts and figures in one page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from rbgp_graphs import spectral
+from rbgp_graphs.encoding.atomic import as_path, write_file
+from rbgp_graphs.errors import ArgumentTypeError
+from rbgp_graphs.viz import summary
+from rbgp_graphs.viz.page import Section, check_text, render
+from rbgp_graphs.viz.patterns import pattern
+from rbgp_graphs.viz.raster import Subject, as_subject
+from rbgp_graphs.viz.spectra import has_bound, spectrum
+from rbgp_graphs.viz.zoom import zoom_windows
+
+
+def report(
+    p: Any,
+    path: str | os.PathLike[str],
+    *,
+    title: str | None = None,
+    extra: Sequence[Section] = (),
+    overwrite: bool = True,
+    verdict: spectral.Verdict | None = None,
+) -> Path:
+    """Write one self-contained HTML page about a pattern or graph.
+
+    Parameters
+    ----------
+    p : TensorProduct, BipartiteGraph or array_like, shape (rows, cols)
+        A pattern, a graph, or a dense or sparse mask.
+    path : str or os.PathLike
+        Where to write the page.
+    title : str, optional
+        The heading of the page.
+    extra : sequence of Section
+        Sections that follow those of the report.
+    overwrite : bool
+        Whether a file that is there already is replaced.
+    verdict : Verdict, optional
+        What `rbgp_graphs.verify` returned for `p`, if it is known already.
+
+    Returns
+    -------
+    pathlib.Path
+        Where the page is.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If an argument has the wrong type.
+    ArgumentError
+        If `p` has no cells, or the file cannot be written or exists while `overwrite` is False.
+    MissingDependencyError
+        If plotly is not installed.
+
+    Notes
+    -----
+    The page holds plotly.js, about 5 MB, and opens without a network. It follows the reader's
+    choice of light or dark; every figure has a text alternative and a data table. The pattern
+    is shown whole, by tiles and by cells, so that detail can be read without a server. The same
+    arguments give the same bytes.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from rbgp_graphs import RBGP4, projective_plane
+    >>> pattern = RBGP4(projective_plane(2), (4, 1), projective_plane(3), (1, 1))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     report(pattern, f"{folder}/pattern.html").stat().st_size > 4_000_000
+    True
+    """
+    subject = as_subject(p)
+    target = as_path(path)
+    sections = tuple(extra)
+    for section in sections:
+        if not isinstance(section, Section):
+            raise ArgumentTypeError(f"extra holds a {type(section).__name__}, expected a Section")
+    if title is not None:
+        check_text("title", title)
+    if verdict is None and has_bound(subject):
+        verdict = spectral.verify(subject)
+    page = render(
+        title or summary.headline(subject),
+        (*_own_sections(subject, verdict), *sections),
+        f"Written by rbgp-graphs {metadata.version('rbgp-graphs')}. "
+        f"SHA-256 of the structure: {subject.digest}",
+    )
+    write_file(target, [page], overwrite=overwrite)
+    return target
+
+
+def _own_sections(subject: Subject, verdict: spectral.Verdict | None) -> list[Section]:
+    views = [pattern(subject, rows, cols) for rows, cols in zoom_windows(subject)]
+    values = spectrum(subject, verdict=verdict)
+    return [
+        Section("Key numbers", table=summary.key_numbers(subject)),
+        Section("The design", summary.design(subject), table=summary.factors(subject)),
+        Section("The pattern", summary.how_to_read(subject), views),
+        Section(
+            "Is it Ramanujan?",
+            summary.answer(subject, verdict),
+            table=summary.verdicts(subject, verdict),
+        ),
+        Section("Singular values", summary.how_to_read_spectrum(verdict), values),
+    ]
