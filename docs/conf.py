@@ -92,6 +92,10 @@ PUBLIC_MODULES = (
 )
 
 
+# What docutils' converter does not know, and what it calls the same sign.
+TEX_ALIASES = {"\\dots": "\\ldots", "≡": "\\equiv "}
+
+
 def check_api_pages(_: Sphinx) -> None:
     """Warn about public names that no page of the API reference lists."""
     text = "\n".join(page.read_text(encoding="utf-8") for page in (HERE / "api").glob("*.md"))
@@ -110,7 +114,9 @@ def close_doctests(_app: Sphinx, _page: str, source: list[str]) -> None:
 
 def to_mathml(node: nodes.math | nodes.math_block, *, as_block: bool = False) -> str:
     """Convert a formula; one that cannot be converted is a warning and stays TeX."""
-    tex = re.sub(r"\\dots\b", r"\\ldots", node.astext())
+    tex = node.astext()
+    for unknown, known in TEX_ALIASES.items():
+        tex = tex.replace(unknown, known)
     try:
         return tex2mathml(tex, as_block=as_block)
     except MathError as error:

@@ -68,18 +68,18 @@ class App(Group):
         arguments = list(sys.argv[1:] if args is None else args)
         # The parsed option would not be there when parsing fails.
         as_json = "--json" in arguments[: (*arguments, "--").index("--")]
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="replace")
+        _prepare_streams()
         try:
-            sys.exit(self._run(arguments, prog_name, as_json, extra))
+            code = self._run(arguments, prog_name, as_json, extra)
         except BrokenPipeError:
             _drop_output()
-            sys.exit(_BROKEN_PIPE)
+            code = _BROKEN_PIPE
+        sys.exit(code)
 
     def _run(self, args: list[str], name: str, as_json: bool, extra: dict[str, Any]) -> int:
         try:
             with self.make_context(name, args, **extra) as context:
+                context.meta["as_json"] = as_json
                 result = self.invoke(context)
             if isinstance(result, Result):
                 _show(result, as_json)
@@ -110,7 +110,13 @@ def _report(error: BaseException, as_json: bool) -> int:
         message = f"{message}; this is a defect of rbgp, please report the lines above"
     if as_json:
         kind = "Interrupted" if code == 130 else type(error).__name__
-        print_json({"error": {"type": kind, "message": message}, "exit_code": code})
+        try:
+            print_json({"error": {"type": kind, "message": message}, "exit_code": code})
+        except BrokenPipeError:
+            raise
+        except OSError:
+            print_line(f"Error: {message}", sys.stderr)
+            _drop_output()
     elif isinstance(error, click.UsageError):
         error.show()
     else:
@@ -127,11 +133,23 @@ def _message(error: BaseException) -> str:
         return f"not enough memory: {error}" if str(error) else "not enough memory"
     if isinstance(error, ModuleNotFoundError) and not isinstance(error, RBGPError):
         return f"this needs {error.name}, which is not installed; run: pip install {error.name}"
+    if isinstance(error, OSError) and not isinstance(error, RBGPError):
+        return f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
     return str(error) or type(error).__name__
 
 
+def _prepare_streams() -> None:
+    """Let output go nowhere where it was closed, and never fail on a character."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 def _drop_output() -> None:
-    """Let the interpreter flush its buffers at the end without a message."""
+    """Let what is buffered go nowhere, so that the interpreter has nothing to say at the end."""
     sink = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

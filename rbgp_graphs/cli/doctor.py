@@ -37,7 +37,7 @@ _OPTIONAL = (
 
 @click.command(cls=Command, epilog=examples("rbgp doctor", "rbgp doctor --json"))
 def doctor() -> Result:
-    """Say what is installed, what is missing and what computes products.
+    """Say what is installed and what is missing.
 
     Leaves with exit code 4 if a package is missing that rbgp-graphs always needs.
     """

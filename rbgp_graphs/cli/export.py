@@ -18,9 +18,9 @@ _SUFFIXES = ", ".join(_WRITERS)
 
 @click.command(
     cls=Command,
-    help=f"""Write a graph or a pattern for other programs, in the format of the suffix.
+    help=f"""Write a graph or a pattern for other programs.
 
-    OUT ends in one of {_SUFFIXES}. Values in FILE go with it.
+    The suffix of OUT names the format and is one of {_SUFFIXES}. Values in FILE go with it.
     """,
     epilog=examples("rbgp export layer.rbgp mask.npz", "rbgp export graph.rbgp graph.mtx --force"),
 )

@@ -18,6 +18,10 @@ def size(shape: tuple[int, int]) -> str:
     return f"{shape[0]} x {shape[1]}"
 
 
+def _cell(shape: tuple[int, int]) -> str:
+    return f"{shape[0]}x{shape[1]}"
+
+
 def percent(share: float) -> str:
     """Return a share in percent, with as many digits as it needs."""
     return f"{100 * share:.8g} %"
@@ -35,7 +39,8 @@ def expression(recipe: Mapping[str, Any]) -> str:
     """
     kind = recipe["kind"]
     if kind == "transpose":
-        return f"{expression(recipe['of'])}.T"
+        text = expression(recipe["of"])
+        return f"({text}).T" if " " in text.partition("(")[0] else f"{text}.T"
     if "base" not in recipe:
         if kind in ("bitmask", "edges"):
             return f"stored as {kind}"
@@ -133,7 +138,7 @@ def _describe_pattern(pattern: rg.TensorProduct) -> tuple[dict[str, Any], dict[s
 def factors_table(pattern: rg.TensorProduct) -> Table:
     """Return the factors of a pattern and how they were built."""
     rows = [
-        (name, expression(graph.recipe), size(graph.shape), pair(graph.degrees))
+        (name, expression(graph.recipe), _cell(graph.shape), pair(graph.degrees))
         for name, graph in zip(pattern.factor_names, pattern.factors, strict=True)
     ]
     return Table(columns=("factor", "built by", ">shape", ">degrees"), rows=rows)
@@ -158,7 +163,7 @@ def verdicts_table(subject: Subject, verdict: Verdict) -> Table:
     rows = [
         (
             name,
-            size(part.shape),
+            _cell(part.shape),
             pair(part.degrees),
             f"{part.sigma2:.4g}",
             f"{part.bound:.4g}",
@@ -187,8 +192,10 @@ def gap_words(verdict: Verdict) -> dict[str, str]:
     return {
         "sigma1": f"{verdict.sigma1:.6g}",
         "sigma2": f"{verdict.sigma2:.6g}; the Ramanujan bound is {verdict.bound:.6g}",
-        "gap": f"{verdict.gap:.6g}; sigma2/sigma1 = {verdict.sigma2 / verdict.sigma1:.4g}",
-        "normalized": f"{normalized:.4g} (a Ramanujan graph reaches 1)"
+        "own gap"
+        if verdict.factors
+        else "gap": f"{verdict.gap:.6g}; sigma2/sigma1 = {verdict.sigma2 / verdict.sigma1:.4g}",
+        "normalized gap": f"{normalized:.4g} (at least 1 for a Ramanujan graph)"
         if math.isfinite(normalized)
         else "not defined, the bound is sigma1",
     }

@@ -69,7 +69,7 @@ def _result(
 @click.argument("left", type=int)
 @click.argument("right", type=int)
 def complete(left: int, right: int, **output: Any) -> Result:
-    """Build the complete graph: every left vertex meets every right one."""
+    """Build the complete graph."""
     return _result(lambda: rg.complete(left, right), **output)
 
 
@@ -78,10 +78,10 @@ def complete(left: int, right: int, **output: Any) -> Result:
 @click.argument("q", type=int)
 @click.option("--allow-small", is_flag=True, help="Accept q with q^2 <= 4p.")
 def lps(p: int, q: int, allow_small: bool, **output: Any) -> Result:
-    """Build the Ramanujan graph X^{P,Q} of Lubotzky, Phillips and Sarnak.
+    """Build the Ramanujan graph X^{P,Q}.
 
-    P and Q are different odd primes with Q^2 > 4P. The graph has Q(Q^2-1)/2 vertices a side and
-    degree P+1.
+    It is that of Lubotzky, Phillips and Sarnak. P and Q are different odd primes with Q^2 > 4P.
+    The graph has Q(Q^2-1)/2 vertices a side and degree P+1.
     """
     return _result(lambda: rg.lps(p, q, allow_small=allow_small), **output)
 
@@ -92,10 +92,10 @@ def lps(p: int, q: int, allow_small: bool, **output: Any) -> Result:
 @click.option("--m", type=int, default=1, show_default=True, help="Powers of the field elements.")
 @click.option("--j", type=int, help="Digits of the voltages that are used; all by default.")
 def field_lift(q: int, b: int, m: int, j: int | None, **output: Any) -> Result:
-    """Build the lift of K_{Q,B} by voltages from the field with Q elements.
+    """Build a lift of K_{Q,B} with voltages from a field.
 
-    Q is a prime power p^k. The graph has Q p^J left and B p^J right vertices and degrees B and
-    Q; J is at most M k.
+    The field has Q = p^k elements, p prime. The graph has Q p^J left and B p^J right vertices
+    and degrees B and Q; J is at most M k.
     """
     return _result(lambda: rg.field_lift(q, b, m, j), **output)
 
@@ -103,9 +103,9 @@ def field_lift(q: int, b: int, m: int, j: int | None, **output: Any) -> Result:
 @_family("rbgp generate projective-plane 7 -o plane.rbgp")
 @click.argument("q", type=int)
 def projective_plane(q: int, **output: Any) -> Result:
-    """Build the graph of the projective plane of order Q, a prime power.
+    """Build the graph of the projective plane of order Q.
 
-    It joins lines and points: Q^2 + Q + 1 vertices a side, degree Q + 1.
+    Q is a prime power. The graph joins Q^2 + Q + 1 lines and as many points; its degree is Q + 1.
     """
     return _result(lambda: rg.projective_plane(q), **output)
 
@@ -114,10 +114,10 @@ def projective_plane(q: int, **output: Any) -> Result:
 @click.argument("q", type=int)
 @click.argument("l", type=int)
 def array_code(q: int, l: int, **output: Any) -> Result:  # noqa: E741 - the name in the paper
-    """Build the graph of an array code with Q x L blocks, Q a prime.
+    """Build the graph of an array code of Q x L blocks.
 
-    Block (i, j) is the cyclic shift of order Q to the power i j. The graph has Q^2 left and
-    L Q right vertices and degrees L and Q.
+    Q is a prime. Block (i, j) is the cyclic shift of order Q to the power i j. The graph has
+    Q^2 left and L Q right vertices and degrees L and Q.
     """
     return _result(lambda: rg.array_code(q, l), **output)
 
@@ -128,7 +128,7 @@ def array_code(q: int, l: int, **output: Any) -> Result:  # noqa: E741 - the nam
 @click.argument("degree", type=int)
 @rng_option
 def random_biregular(left: int, right: int, degree: int, rng: int, **output: Any) -> Result:
-    """Draw a random graph in which all degrees of a side are equal.
+    """Draw a random graph, the degrees of a side equal.
 
     DEGREE is that of the left vertices. LEFT * DEGREE is a multiple of RIGHT.
     """
@@ -153,5 +153,9 @@ def random_biregular(left: int, right: int, degree: int, rng: int, **output: Any
 def ramanujan(
     left: int, right: int, degree: int, rng: int, method: Method, **output: Any
 ) -> Result:
-    """Find a Ramanujan graph of exactly this shape and left degree."""
+    """Find a Ramanujan graph of this shape and degree.
+
+    The shape is met exactly, and DEGREE is that of the left vertices. LEFT * DEGREE is a multiple
+    of RIGHT.
+    """
     return _result(lambda: rg.ramanujan(left, right, degree, rng=rng, method=method), **output)

@@ -170,11 +170,11 @@ def _time(
             f"{timing.milliseconds:.3f}",
             f"{timing.spread_milliseconds:.3f}",
             f"{timing.gflops:.2f}",
-            f"{timing.milliseconds / own:.2f}",
+            f"{timing.milliseconds / own:.2f} x",
         )
         for timing in timings
     ]
-    columns = ("product", ">median ms", ">max - min", ">GFLOP/s", ">times rbgp")
+    columns = ("product", ">median ms", ">max - min", ">GFLOP/s", ">relative")
     note = (
         f"Median of {_REPEATS} after a check against float64. GFLOP/s counts two operations for "
         "each nonzero and column, also for the dense product."

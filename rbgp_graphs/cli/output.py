@@ -92,7 +92,7 @@ def print_text(parts: Sequence[Text]) -> None:
 def print_line(text: str, stream: TextIO) -> None:
     """Write a line at once, wrapped if it goes to a terminal."""
     if stream.isatty():
-        text = "\n".join(textwrap.fill(line, text_width()) for line in text.splitlines())
+        text = "\n".join(_wrap(line) for line in text.splitlines())
     _write(stream, text + "\n")
 
 
@@ -126,6 +126,10 @@ def progress(message: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(console=_console(sys.stderr), transient=True) as bar:
         task = bar.add_task(message, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _wrap(line: str) -> str:
+    return textwrap.fill(line, text_width(), break_long_words=False, break_on_hyphens=False)
 
 
 def _is_animated() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -89,18 +90,20 @@ def check_divisible(left: int, right: int, degree: int) -> None:
 
 def _shuffle(table: NDArray[np.int64], generator: np.random.Generator) -> None:
     proposals = _SWITCHES_PER_EDGE * table.size
-    switch: Any = _switch
-    if proposals >= _COMPILE_FROM:
-        try:
-            from numba import njit
-        except ImportError:
-            pass  # The same code runs interpreted, only slower.
-        else:
-            switch = njit(_switch)
+    switch = _compiled_switch() if proposals >= _COMPILE_FROM else _switch
     while proposals > 0:
         chunk = min(proposals, 1 << 20)
         switch(table, generator.integers(0, table.size, size=(chunk, 2)))
         proposals -= chunk
+
+
+@functools.cache
+def _compiled_switch() -> Any:
+    try:
+        from numba import njit
+    except ImportError:
+        return _switch  # The same steps, only slower.
+    return njit(_switch)
 
 
 def _switch(table: NDArray[np.int64], pairs: NDArray[np.int64]) -> None:

@@ -24,7 +24,7 @@ from rbgp_graphs.encoding.container import (
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, FormatError
 from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products.rbgp4 import RBGP4
-from rbgp_graphs.products.recipes import pattern_from_recipe
+from rbgp_graphs.products.recipes import MAX_FACTORS, pattern_from_recipe
 from rbgp_graphs.products.tensor import TensorProduct
 
 #: Version of the format that is written: readers refuse another major version.
@@ -32,6 +32,8 @@ VERSION = (1, 0)
 
 _FIELDS = frozenset(("digests", "recipe", "sha256", "type", "version"))
 _NO_HASH = "0" * 64
+#: Vertices are stored in 32 bits.
+_LARGEST_SIDE = 2**32
 
 # Writing ------------------------------------------------------------------------------------
 
@@ -45,11 +47,7 @@ def encode(obj: Any, values: ArrayLike | None) -> tuple[bytes, memoryview]:
     array = None if values is None else _as_values(values, obj)
     tensor = None if array is None else tensor_info(array)
     recipe = obj.recipe
-    if _depth(recipe) > MAX_DEPTH:
-        raise ArgumentError(
-            f"the recipe is nested more than {MAX_DEPTH} deep; rebuild the graph with "
-            "BipartiteGraph.from_biadjacency, which stores its edges instead"
-        )
+    _check_readable(obj, recipe)
     document = {
         "digests": [digest for _, digest in _digests(obj)],
         "recipe": recipe,
@@ -66,6 +64,23 @@ def encode(obj: Any, values: ArrayLike | None) -> tuple[bytes, memoryview]:
         )
     document["sha256"] = _hash(unsigned, body)
     return header(canonical.write(document), tensor), body
+
+
+def _check_readable(obj: BipartiteGraph | TensorProduct, recipe: Any) -> None:
+    """Raise if no reader would accept the recipe."""
+    if _depth(recipe) > MAX_DEPTH:
+        raise ArgumentError(
+            f"the recipe is nested more than {MAX_DEPTH} deep; rebuild the graph with "
+            "BipartiteGraph.from_biadjacency, which stores its edges instead"
+        )
+    factors = (obj,) if isinstance(obj, BipartiteGraph) else obj.factors
+    if len(factors) > MAX_FACTORS:
+        raise ArgumentError(
+            f"the product has {len(factors)} factors, the format allows {MAX_FACTORS}"
+        )
+    side = max(max(factor.shape) for factor in factors)
+    if side > _LARGEST_SIDE:
+        raise ArgumentError(f"a side has {side} vertices, the format allows {_LARGEST_SIDE}")
 
 
 def _as_values(values: ArrayLike, obj: BipartiteGraph | TensorProduct) -> NDArray[Any]:

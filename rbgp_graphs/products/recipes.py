@@ -13,7 +13,8 @@ from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products.rbgp4 import RBGP4, ShiftSide
 from rbgp_graphs.products.tensor import TensorProduct
 
-_MAX_FACTORS = 64
+#: Factors of a tensor product in a recipe.
+MAX_FACTORS = 64
 
 
 def pattern_from_recipe(
@@ -70,8 +71,8 @@ def pattern_from_recipe(
 
 def _tensor_product(fields: Fields, builder: GraphBuilder) -> TensorProduct:
     recipes = fields.list("factors")
-    if not 1 <= len(recipes) <= _MAX_FACTORS:
-        raise fields.error(f"expected 1 to {_MAX_FACTORS} factors, not {len(recipes)}", "factors")
+    if not 1 <= len(recipes) <= MAX_FACTORS:
+        raise fields.error(f"expected 1 to {MAX_FACTORS} factors, not {len(recipes)}", "factors")
     places = [f"{fields.place}.factors[{position}]" for position in range(len(recipes))]
     pairs = zip(recipes, places, strict=True)
     return TensorProduct(*(builder.build(inner, place, 1) for inner, place in pairs))

@@ -293,8 +293,8 @@ class TensorProduct:
         ArgumentError
             If `values` has another shape, or the arrays would be larger than `max_bytes`.
         """
-        data = self.check_values(values)
         columns = self.columns(max_bytes)
+        data = self.check_values(values)
         indptr = np.arange(self.rows + 1, dtype=columns.dtype) * columns.dtype.type(self.row_degree)
         csr: sparse.csr_array[Any, tuple[int, int]] = sparse.csr_array(
             (data.ravel(), columns.ravel(), indptr), shape=self.shape
@@ -324,6 +324,7 @@ class TensorProduct:
         ArgumentError
             If `values` has another shape, or the arrays would be larger than `max_bytes`.
         """
+        self._check_bytes("to_bsr", self.nnz, max_bytes)
         data = self.check_values(values)
         block_rows, block_cols = self.block_shape
         blocks = self.block_pattern()

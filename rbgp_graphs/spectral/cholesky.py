@@ -141,10 +141,12 @@ def _is_dominant(
     others = np.zeros(size)
     for start in range(0, size, _BLOCK):
         stop = min(start + _BLOCK, size)
+        if factor[start:stop, stop:].any():
+            return False
         part = _part(rows, scale, diagonal, constant, start)
         for first in range(0, stop, _BLOCK):
             last = min(first + _BLOCK, size)
-            # L is lower triangular: beyond column `last` one of the two is zero.
+            # Beyond column `last` the second of the two is zero, as checked above.
             product = factor[start:stop, :last] @ factor[first:last, :last].T
             rest = part[:, first:last] - product
             if first == start:

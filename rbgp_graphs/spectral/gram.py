@@ -12,7 +12,7 @@ from scipy import sparse
 from rbgp_graphs.graph import BipartiteGraph
 
 #: Up to this side the leading vector comes from a dense eigenvalue solver.
-_DENSE_SIDE = 512
+_DENSE_SIDE = 96
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,7 +60,7 @@ THEOREMS: dict[str, FamilyTheorem] = {
         ("p", "q"),
         lambda p, q: 4 * p,  # noqa: ARG005 - the bound does not depend on q
         is_exact=False,
-        source="Lubotzky, Phillips and Sarnak 1988; primes 3 modulo 4: Davidoff, Sarnak, Valette 2003",
+        source="Lubotzky, Phillips, Sarnak 1988; primes 3 modulo 4: Davidoff, Sarnak, Valette 2003",
     ),
     "projective_plane": FamilyTheorem(
         ("q",), lambda q: q, is_exact=True, source="two lines meet in one point"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LARGEST_DETAIL = 64**2
 #: Browsers smooth images that they enlarge, so small ones are enlarged here, by powers of two:
 #: those are what browsers shrink again without beats.
-_SMALLEST_IMAGE = 1024
+_SMALLEST_IMAGE = 1000
 _TILE_OPACITY = 0.3
 _LINES: tuple[dict[str, Any], ...] = (
     {"color": style.VERMILION, "width": 2.0, "dash": "solid"},
@@ -68,7 +68,7 @@ def add_images(figure: go.Figure, subject: Subject, raster: Raster) -> None:
     coarse = tiles(subject)
     if coarse is not None:
         share = densities(coarse, raster.row_edges, raster.col_edges)
-        if share.min() < share.max():
+        if share.any():
             _add_image(figure, raster, share, "tiles", style.ORANGE, _TILE_OPACITY)
             _add_swatch(figure, "tile that exists", _rgba(style.ORANGE, _TILE_OPACITY))
     _add_image(figure, raster, raster.density, "mask", style.BLUE, 1.0)
@@ -133,7 +133,7 @@ def add_hover(
 def _add_scale(figure: go.Figure, top: float) -> None:
     """Add a colour bar; the marker that carries it has no place."""
     bar = {
-        "title": {"text": "share of nonzeros", "side": "top"},
+        "title": {"text": "share of nonzeros", "side": "right", "font": {"size": 13}},
         "orientation": "h",
         "x": 0,
         "xanchor": "left",
@@ -141,7 +141,7 @@ def _add_scale(figure: go.Figure, top: float) -> None:
         "y": 0,
         "yanchor": "bottom",
         "yref": "container",
-        "len": 0.7,
+        "len": 0.5,
         "thickness": 12,
         "tickformat": ".2~%",
         "nticks": 5,
@@ -162,7 +162,7 @@ def _add_scale(figure: go.Figure, top: float) -> None:
             "colorbar": bar,
         },
     )
-    figure.update_layout(margin_b=115, height=figure.layout.height + 55)
+    figure.update_layout(margin_b=100, height=figure.layout.height + 40)
 
 
 def add_lines(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 from rbgp_graphs._validation import as_int
 from rbgp_graphs.constructions.complete import complete
@@ -74,7 +75,7 @@ def as_subject(obj: Any) -> Subject:
         If it has no cells.
     """
     if not isinstance(obj, (TensorProduct, BipartiteGraph)):
-        if isinstance(obj, (str, bytes)) or obj is None:
+        if not (isinstance(obj, (list, tuple)) or hasattr(obj, "__array__") or issparse(obj)):
             raise ArgumentTypeError(
                 f"p is {obj!r}, expected a TensorProduct, a BipartiteGraph or a mask"
             )

@@ -24,7 +24,7 @@ def report(
     path: str | os.PathLike[str],
     *,
     title: str | None = None,
-    extra: Sequence[Section] = (),
+    extra: Section | Sequence[Section] = (),
     overwrite: bool = True,
     verdict: spectral.Verdict | None = None,
 ) -> Path:
@@ -38,8 +38,8 @@ def report(
         Where to write the page.
     title : str, optional
         The heading of the page.
-    extra : sequence of Section
-        Sections that follow those of the report.
+    extra : list or tuple of Section
+        Sections that follow those of the report; one can stand without a list.
     overwrite : bool
         Whether a file that is there already is replaced.
     verdict : Verdict, optional
@@ -77,10 +77,12 @@ def report(
     """
     subject = as_subject(p)
     target = as_path(path)
-    sections = tuple(extra)
+    sections = tuple(extra) if isinstance(extra, (list, tuple)) else (extra,)
     for section in sections:
         if not isinstance(section, Section):
-            raise ArgumentTypeError(f"extra holds a {type(section).__name__}, expected a Section")
+            raise ArgumentTypeError(
+                f"extra holds a {type(section).__name__}, expected a list of Section"
+            )
     if title is not None:
         check_text("title", title)
     if verdict is None and has_bound(subject):

@@ -192,12 +192,11 @@ def lps(p: int, q: int) -> Matrix:
     pairs = itertools.product(range(q), repeat=2)
     x, y = next((x, y) for x, y in pairs if (x * x + y * y + 1) % q == 0)
     solutions: set[tuple[int, ...]] = set()
-    for a in itertools.product(range(-math.isqrt(p), math.isqrt(p) + 1), repeat=4):
-        parities = [n % 2 for n in a]
+    for found in itertools.product(range(-math.isqrt(p), math.isqrt(p) + 1), repeat=4):
         wanted = [1, 0, 0, 0] if p % 4 == 1 else [0, 1, 1, 1]
-        opposite = tuple(-n for n in a)
-        if sum(n * n for n in a) == p and parities == wanted and opposite not in solutions:
-            solutions.add(a)
+        opposite = tuple(-n for n in found)
+        if sum(n * n for n in found) == p and [n % 2 for n in found] == wanted:
+            solutions.add(max(found, opposite))
     assert len(solutions) == p + 1
 
     def number(a: int, b: int, c: int, d: int) -> int:

@@ -182,6 +182,18 @@ def test_a_recipe_that_no_reader_accepts_is_not_written() -> None:
         dumps(rg.TensorProduct(shallower))
 
 
+def test_products_of_too_many_factors_and_sides_of_too_many_vertices_are_not_written() -> None:
+    most = rg.TensorProduct(*[rg.complete(1, 1)] * 64)
+    assert loads(dumps(most)).pattern == most
+    with pytest.raises(ArgumentError, match="65 factors, the format allows 64"):
+        dumps(rg.TensorProduct(*[rg.complete(1, 1)] * 65))
+    wide = rg.BipartiteGraph(1, 2**32, np.array([0, 1]), np.array([2**32 - 1]))
+    assert loads(dumps(wide), max_side=2**32).graph == wide
+    wider = rg.BipartiteGraph(1, 2**32 + 1, np.array([0, 1]), np.array([2**32]))
+    with pytest.raises(ArgumentError, match="a side has 4294967297 vertices"):
+        dumps(wider)
+
+
 def test_the_document_says_what_the_specification_says() -> None:
     graph = rg.field_lift(3, 3)
     document = document_of(dumps(graph))

@@ -1,7 +1,0 @@
-"""Settings of the tests of products."""
-
-from hypothesis import settings
-
-# Patterns are slow to draw at first, and the machine may be busy: no deadline.
-settings.register_profile("gpu", deadline=None, max_examples=50)
-settings.load_profile("gpu")
