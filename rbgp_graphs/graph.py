@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Recipe = Mapping[str, Any]
 
 _INDEX_LIMIT = 2**31 - 1
+#: Recipes write vertices in four bytes.
+_LARGEST_SIDE = 2**32
 #: Graphs with at most this many cells keep a bitmask, which answers `has_edge` in 0.2 us.
 _BITMASK_CELLS = 1 << 22
 #: Entries that one step of `girth` and `diameter` may hold at a time.
@@ -589,8 +591,8 @@ def _as_shape(shape: Any) -> tuple[int, int]:
     except (TypeError, ValueError):
         raise ArgumentTypeError(f"shape is {shape!r}, expected a pair (left, right)") from None
     return (
-        as_int("left", left, minimum=0, maximum=2**40),
-        as_int("right", right, minimum=0, maximum=2**40),
+        as_int("left", left, minimum=0, maximum=_LARGEST_SIDE),
+        as_int("right", right, minimum=0, maximum=_LARGEST_SIDE),
     )
 
 

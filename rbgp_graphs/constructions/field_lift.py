@@ -116,7 +116,7 @@ def voltage_digits(
     y = np.arange(b)
     power = np.broadcast_to(x[:, None], (len(x), b)).astype(np.int64)
     digits: list[NDArray[np.int64]] = []
-    for _ in range(m):
+    for _ in range(min(m, -(-j // field.degree))):
         power = field.multiply(power, y[None, :])
         digits.extend(power // p**place % p for place in range(field.degree))
     return np.stack(digits[:j], axis=-1)

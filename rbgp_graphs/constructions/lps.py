@@ -76,8 +76,8 @@ def lps(p: int, q: int, *, allow_small: bool = False) -> BipartiteGraph:
             f"lps({p}, {q}) has {size * (p + 1)} edges, at most {_LARGEST_NUM_EDGES} fit; "
             "take a smaller q"
         )
-    neighbors = np.sort(_neighbors(p, q), axis=1)
-    if (neighbors[:, 1:] == neighbors[:, :-1]).any():
+    neighbors = np.sort(_neighbors(p, q), axis=1) if p < size else None
+    if neighbors is None or (neighbors[:, 1:] == neighbors[:, :-1]).any():
         raise InfeasibleError(
             f"lps({p}, {q}) has parallel edges; q**2 > 4 * p = {4 * p} makes the graph simple"
         )

@@ -81,7 +81,7 @@ def pattern(
     >>> huge = RBGP4(projective_plane(31), (32, 32), projective_plane(5), (32, 32))
     >>> figure = pattern(huge)
     >>> huge.shape, figure.layout.images[0].sizex >= huge.cols
-    ((1016832, 1016832), True)
+    ((985056, 985056), True)
     """
     max_pixels = as_int("max_pixels", max_pixels, minimum=16, maximum=2048)
     subject = as_subject(p)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 #: With more distinct values the figure shows a histogram.
 _MOST_STEMS = 96
 _NUM_BINS = 64
+#: Values below this part of the largest are drawn as 0.
+_ZERO = 1e-12
 #: Foot of the stems on the logarithmic axis, so that a multiplicity of 1 is visible.
 _FOOT = 0.6
 
@@ -129,7 +131,9 @@ def _add_values(
     figure: go.Figure, found: spectral.Spectrum, verdict: spectral.Verdict | None
 ) -> Table:
     """Draw the stems or the histogram; return what they show."""
-    values, counts = found.values, found.multiplicities
+    # A dense SVD finds a singular value 0 up to rounding.
+    values = np.where(found.values > _ZERO * found.values[0], found.values, 0.0)
+    counts = found.multiplicities
     if len(values) > _MOST_STEMS:
         return _add_histogram(figure, values, counts)
     x = np.repeat(values, 3).astype(object)

@@ -106,13 +106,13 @@ def test_an_accepted_factor_always_bounds_the_spectrum(
 
 @pytest.mark.parametrize("below", [1, 10**3, 10**5])
 def test_the_factor_refuses_what_is_above_the_threshold(below: int) -> None:
-    rows = Rows.of_graph(rg.field_lift(4, 4, 3, 6))  # the largest eigenvalue is 12
-    threshold = Threshold(12 * below - 1, 0, below)
+    rows = Rows.of_graph(rg.field_lift(4, 4, 2, 3))  # the largest eigenvalue is 8
+    threshold = Threshold(8 * below - 1, 0, below)
     for bits in (10, 18, 23):
         for shift in (0, 1, 4**bits // 1000, 4**bits):
             assert not cholesky.is_proof(rows, threshold, bits, shift)
-    assert not cholesky.is_proof(rows, Threshold(12, 0), 23, 4**21)
-    assert cholesky.is_proof(rows, Threshold(13, 0), 23, 4**22)
+    assert not cholesky.is_proof(rows, Threshold(8, 0), 23, 4**21)
+    assert cholesky.is_proof(rows, Threshold(9, 0), 23, 4**22)
 
 
 def test_the_largest_entries_are_refused_before_anything_is_inexact() -> None:

@@ -179,7 +179,8 @@ def test_the_figures_are_those_of_the_factories(reader: Reader, pattern: RBGP4) 
 
 
 def test_key_numbers_are_right(pattern: RBGP4) -> None:
-    numbers = {name: value for name, value in key_numbers(pattern).rows}
+    names, values = zip(*key_numbers(pattern).rows, strict=True)
+    numbers = dict(zip(names, values, strict=True))
     assert numbers["Shape (rows × columns)"] == "4,096 × 4,096"
     assert numbers["Nonzeros"] == f"{pattern.nnz:,}"
     assert numbers["Sparsity (share of zeros)"] == "93.75 %"
