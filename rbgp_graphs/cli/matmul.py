@@ -72,10 +72,11 @@ def matmul(
     if out is not None:
         check_output(out, force, ".npy")
     loaded = read(file)
-    pattern = loaded.pattern
+    pattern = loaded.obj
     if not isinstance(pattern, rg.RBGP4):
         raise rg.ArgumentError(
-            f"{file} holds a {type(pattern).__name__}, expected an RBGP4 pattern"
+            f"{file} holds a {type(pattern).__name__}, expected an RBGP4 pattern such as rbgp "
+            "design writes"
         )
     if x is None:
         return _time(pattern, loaded.values, _BATCH if batch is None else batch, dtype, backend)
@@ -95,11 +96,13 @@ def matmul(
 def _read_array(path: str) -> NDArray[Any]:
     place = as_path(path)
     try:
-        # Mapped, so that a forged size is compared with the file before memory is taken.
-        array: NDArray[Any] = np.lib.format.open_memmap(place, mode="r")
+        # Mapped, so that a forged size is compared with the file before memory is taken; a size
+        # that overflows must not wrap round to one that fits.
+        with np.errstate(over="raise"):
+            array: NDArray[Any] = np.lib.format.open_memmap(place, mode="r")
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, EOFError, TypeError, OverflowError) as error:
+    except (ValueError, EOFError, TypeError, ArithmeticError) as error:
         raise InputError(f"{path} is not a valid .npy file: {error}") from error
     if array.dtype.kind not in "biuf":
         raise InputError(f"{path} has dtype {array.dtype}, expected real numbers")

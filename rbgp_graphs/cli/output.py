@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -113,19 +113,6 @@ def working(message: str) -> Iterator[None]:
         return
     with _console(sys.stderr).status(message):
         yield
-
-
-@contextlib.contextmanager
-def progress(message: str) -> Iterator[Callable[[int, int], None]]:
-    """Give a function ``(done, total)`` that moves a bar on a terminal and else does nothing."""
-    if not _is_animated():
-        yield lambda done, total: None  # noqa: ARG005
-        return
-    from rich.progress import Progress
-
-    with Progress(console=_console(sys.stderr), transient=True) as bar:
-        task = bar.add_task(message, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _wrap(line: str) -> str:

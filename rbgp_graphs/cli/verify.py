@@ -38,42 +38,47 @@ def verify(file: str, level: str, factors: bool) -> Result:
     subject = read(file).obj
     with working("computing singular values"):
         verdict = rg.verify(subject, level=level)
-    asked = verdict.factors if factors and verdict.factors else (verdict,)
-    holds = _conjunction(asked)
+    by_factor = factors and isinstance(subject, rg.TensorProduct)
+    holds = _conjunction(verdict.factors if by_factor else (verdict,), level)
     data = {
         "file": file,
-        "checked": "factors" if asked is verdict.factors else "whole",
+        "level": level,
+        "checked": "factors" if by_factor else "whole",
         "holds": holds,
         "verdict": facts.verdict_data(subject, verdict),
     }
     words = facts.gap_words(verdict)
     words["method"] = verdict.method
-    words["answer"] = _answer(asked, verdict, holds)
+    if factors and isinstance(subject, rg.TensorProduct):
+        for name, factor in zip(subject.factor_names, verdict.factors, strict=True):
+            words[f"method, {name}"] = factor.method
+    words["answer"] = _answer(verdict, holds, by_factor, level)
     text: list[Text] = [facts.verdicts_table(subject, verdict), words]
     return Result(data=data, text=text, exit_code=0 if holds else 1)
 
 
-def _conjunction(verdicts: tuple[Verdict, ...]) -> bool | None:
+def _conjunction(verdicts: tuple[Verdict, ...], level: str) -> bool | None:
     """Return whether all are Ramanujan: False if one is not, None if one is undecided."""
-    answers = [verdict.is_ramanujan for verdict in verdicts]
+    answers = [
+        None if level == "proved" and verdict.status == "numeric" else verdict.is_ramanujan
+        for verdict in verdicts
+    ]
     if False in answers:
         return False
     return None if None in answers else True
 
 
-def _answer(asked: tuple[Verdict, ...], verdict: Verdict, holds: bool | None) -> str:
-    kind = "graph"
-    if verdict.factors:
-        kind = "product" if asked == (verdict,) else "factors"
+def _answer(verdict: Verdict, holds: bool | None, by_factor: bool, level: str) -> str:
     if holds is None:
-        return (
-            f"undecided: sigma2 of the {kind} is closer to the bound than its error; "
-            "--level proved may tell"
-        )
-    verb = "are" if kind == "factors" else "is"
-    what = "all " if kind == "factors" and holds else ""
-    negation = "" if holds else "not all " if kind == "factors" else "not "
-    text = f"{what}the {kind} {verb} {negation}Ramanujan"
-    if kind == "product" and not holds and _conjunction(verdict.factors):
+        if level == "proved":
+            return "undecided: not proved and not refuted; the method says why"
+        return "undecided: sigma2 is closer to the bound than its error; try --level proved"
+    if by_factor:
+        return "all factors are Ramanujan" if holds else "not all factors are Ramanujan"
+    kind = "product" if verdict.factors else "graph"
+    if holds:
+        return f"the {kind} is Ramanujan"
+    text = f"the {kind} is not Ramanujan"
+    if verdict.factors and _conjunction(verdict.factors, level):
         text += ", as is normal for a product; all its factors are"
     return text

@@ -9,6 +9,10 @@ diagonal, strictly so, then E, and with it M, is positive definite, so that
 L is a rounded floating-point factor of :math:`M - c I`. Nothing is assumed about its quality. The
 product :math:`L L^T` is exact in float64: all terms are integers, and every partial sum is bounded
 by the product of two row norms, which is checked to be below :math:`2^{53}`.
+
+Where there is little room below the threshold, L keeps f further bits: it is :math:`2^f H + R` with
+two integer matrices, M is taken for :math:`K = 4^{k+f}`, and E is put together from
+:math:`H H^T`, :math:`H R^T` and :math:`R R^T` in 64-bit integers.
 """
 
 from __future__ import annotations
@@ -27,14 +31,20 @@ LARGEST_SIDE = 16384
 BITS = (4, 26)
 #: Integers up to here are added and subtracted exactly with a bit to spare.
 _EXACT = 2**52
-#: Off-diagonal entries of E up to here have exact row sums up to 2**16 columns.
-_LARGEST_REST = 2**36
+#: Off-diagonal entries of E up to here have row sums below 2**63 at `LARGEST_SIDE`.
+_LARGEST_REST = 2**48
+#: Entries of M - H H^T without and with further bits: at most 2**63 after the shift by 2 f.
+_LARGEST_DIFFERENCE = (2**52, 2**38)
+#: The most further bits; below 2**14 rows this keeps all sums with R below 2**46.
+FINE = 12
 _BLOCK = 1024
 #: Rounding L to integers changes a row of E by about 0.33 n sqrt(t) 2**k in sum.
 _ENOUGH, _LEAST = 0.6, 0.38
+#: Relative room that the floating-point factor itself needs.
+_LEAST_ROOM = 1e-9
 
 
-def propose(rows: Rows, threshold: Threshold, largest: float) -> tuple[int, int] | None:
+def propose(rows: Rows, threshold: Threshold, largest: float) -> tuple[int, int, int] | None:
     """Return parameters of `is_proof` that should work, or None if there is too little room.
 
     Parameters
@@ -48,8 +58,8 @@ def propose(rows: Rows, threshold: Threshold, largest: float) -> tuple[int, int]
 
     Returns
     -------
-    bits, shift : int
-        The exponent k and the integer c.
+    bits, shift, fine : int
+        The exponent k, the integer c and the number f of further bits.
     """
     size, limit = rows.size, float(threshold)
     if size > LARGEST_SIDE:
@@ -58,14 +68,17 @@ def propose(rows: Rows, threshold: Threshold, largest: float) -> tuple[int, int]
     bits = min(BITS[1], int(51 - math.log2(entry)) // 2)
     if bits < BITS[0]:
         return None
-    unit = size * math.sqrt(limit) * 2.0**bits
     room = (limit - largest) * 4.0**bits
-    if room < _LEAST * unit:
+    unit = size * math.sqrt(limit) * 2.0**bits
+    fine = 0 if room >= _LEAST * unit else FINE
+    unit /= 2.0**fine
+    if room < max(_LEAST * unit, _LEAST_ROOM * limit * 4.0**bits):
         return None
-    return bits, int(min(_ENOUGH * unit + 2.0**bits, max(room / 2, min(0.8 * room, 0.5 * unit))))
+    shift = min(_ENOUGH * unit, max(room / 2, min(0.8 * room, 0.5 * unit)))
+    return bits, math.ceil(shift), fine
 
 
-def is_proof(rows: Rows, threshold: Threshold, bits: int, shift: int) -> bool:
+def is_proof(rows: Rows, threshold: Threshold, bits: int, shift: int, fine: int = 0) -> bool:
     """Say whether the parameters prove that the squared singular values stay below a threshold.
 
     Parameters
@@ -78,6 +91,8 @@ def is_proof(rows: Rows, threshold: Threshold, bits: int, shift: int) -> bool:
         The exponent k.
     shift : int
         The integer c.
+    fine : int
+        The number f of further bits, 0 or from 1 to `FINE`.
 
     Returns
     -------
@@ -88,18 +103,25 @@ def is_proof(rows: Rows, threshold: Threshold, bits: int, shift: int) -> bool:
     size = rows.size
     if not (size <= LARGEST_SIDE and BITS[0] <= bits <= BITS[1] and 0 <= shift <= _EXACT):
         return False
-    scale, diagonal = 4**bits, threshold.floor(2 * bits)
+    if not 0 <= fine <= FINE:
+        return False
+    # M has 2 f more bits; the last ones only occur on the diagonal.
+    diagonal, remainder = divmod(threshold.floor(2 * (bits + fine)), 4**fine)
+    scale = 4**bits
     constant = scale * rows.trivial // size
     if diagonal + scale * rows.largest_degree + constant > _EXACT:
         return False
     factor = _factor(rows, scale, diagonal - shift, constant)
-    if factor is None or not _norms_are_small(factor):
+    if factor is None:
         return False
-    return _is_dominant(rows, scale, diagonal, constant, factor)
+    rest = _split(factor, fine)
+    if not _norms_are_small(factor) or (rest is not None and np.abs(rest).max() > 2**fine):
+        return False
+    return _is_dominant(rows, scale, diagonal, constant, factor, rest, fine, remainder)
 
 
 def _factor(rows: Rows, scale: int, diagonal: int, constant: int) -> NDArray[np.float64] | None:
-    """Return the lower Cholesky factor of M - c I rounded to integers, if it exists."""
+    """Return the lower Cholesky factor of M - c I as computed, if it exists."""
     from scipy import linalg
 
     size = rows.size
@@ -112,7 +134,7 @@ def _factor(rows: Rows, scale: int, diagonal: int, constant: int) -> NDArray[np.
         )
     except linalg.LinAlgError:
         return None
-    return np.rint(factor, out=factor)
+    return factor
 
 
 def _part(rows: Rows, scale: int, diagonal: int, constant: int, start: int) -> NDArray[np.float64]:
@@ -125,6 +147,20 @@ def _part(rows: Rows, scale: int, diagonal: int, constant: int, start: int) -> N
     return part
 
 
+def _split(factor: NDArray[np.float64], fine: int) -> NDArray[np.float64] | None:
+    """Round a factor to integers in place; return the next `fine` bits, as integers too."""
+    if not fine:
+        np.rint(factor, out=factor)
+        return None
+    rest = np.empty_like(factor)
+    for start in range(0, len(factor), _BLOCK):
+        part = factor[start : start + _BLOCK]
+        whole = np.rint(part)
+        rest[start : start + _BLOCK] = np.rint((part - whole) * 2.0**fine)
+        part[...] = whole
+    return rest
+
+
 def _norms_are_small(factor: NDArray[np.float64]) -> bool:
     # The rounding of these sums is far below the bit that separates them from 2**53. A NaN or
     # an infinity fails the comparison.
@@ -133,29 +169,47 @@ def _norms_are_small(factor: NDArray[np.float64]) -> bool:
 
 
 def _is_dominant(
-    rows: Rows, scale: int, diagonal: int, constant: int, factor: NDArray[np.float64]
+    rows: Rows,
+    scale: int,
+    diagonal: int,
+    constant: int,
+    factor: NDArray[np.float64],
+    rest: NDArray[np.float64] | None,
+    fine: int,
+    remainder: int,
 ) -> bool:
-    """Say whether M - L L^T is strictly diagonally dominant with a positive diagonal."""
+    """Say whether E is strictly diagonally dominant with a positive diagonal.
+
+    With `rest` the factor is ``2**fine * factor + rest``, and M is ``4**fine`` times what the
+    numbers give, plus `remainder` on the diagonal.
+    """
     size = rows.size
-    own = np.zeros(size)
-    others = np.zeros(size)
+    own = np.zeros(size, dtype=np.int64)
+    others = np.zeros(size, dtype=np.int64)
     for start in range(0, size, _BLOCK):
         stop = min(start + _BLOCK, size)
-        if factor[start:stop, stop:].any():
+        if factor[start:stop, stop:].any() or (rest is not None and rest[start:stop, stop:].any()):
             return False
         part = _part(rows, scale, diagonal, constant, start)
         for first in range(0, stop, _BLOCK):
             last = min(first + _BLOCK, size)
             # Beyond column `last` the second of the two is zero, as checked above.
-            product = factor[start:stop, :last] @ factor[first:last, :last].T
-            rest = part[:, first:last] - product
-            if first == start:
-                own[start:stop] = rest.diagonal()
-                np.fill_diagonal(rest, 0.0)
-            np.abs(rest, out=rest)
-            if not rest.max() <= _LARGEST_REST:
+            here, there = (slice(start, stop), slice(last)), (slice(first, last), slice(last))
+            difference = part[:, first:last] - factor[here] @ factor[there].T
+            if not np.abs(difference).max() <= _LARGEST_DIFFERENCE[rest is not None]:
                 return False
-            others[start:stop] += rest.sum(axis=1)
+            block = difference.astype(np.int64) << (2 * fine)
+            if rest is not None:
+                mixed = factor[here] @ rest[there].T + rest[here] @ factor[there].T
+                block -= mixed.astype(np.int64) << fine
+                block -= (rest[here] @ rest[there].T).astype(np.int64)
+            if first == start:
+                own[start:stop] = block.diagonal() + remainder
+                np.fill_diagonal(block, 0)
+            np.abs(block, out=block)
+            if block.max() > _LARGEST_REST:
+                return False
+            others[start:stop] += block.sum(axis=1)
             if first != start:
-                others[first:last] += rest.sum(axis=0)
+                others[first:last] += block.sum(axis=0)
     return bool((own > others).all())

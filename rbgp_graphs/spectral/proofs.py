@@ -145,10 +145,13 @@ class Cholesky(Proof, NormProof):
         The exponent k.
     shift : int
         The integer c.
+    fine : int
+        The number f of further bits, 0 where there is enough room.
     """
 
     bits: int
     shift: int
+    fine: int = 0
     kind: ClassVar[str] = "cholesky"
 
     @property
@@ -164,17 +167,21 @@ class Cholesky(Proof, NormProof):
 
     def bounds(self, rows: Rows, threshold: Threshold) -> bool:
         """Say whether the factor bounds the rows."""
-        return cholesky.is_proof(rows, threshold, self.bits, self.shift)
+        return cholesky.is_proof(rows, threshold, self.bits, self.shift, self.fine)
 
     def content(self) -> dict[str, Any]:
-        """Return the two parameters."""
-        return {"bits": self.bits, "shift": self.shift}
+        """Return the parameters."""
+        return {"bits": self.bits, "shift": self.shift, "fine": self.fine}
 
     @classmethod
     def read(cls, fields: Fields) -> Cholesky:
         """Return the proof with its parameters."""
-        fields.check_keys(frozenset({"bits", "shift"}), frozenset())
-        return cls(fields.integer("bits", *cholesky.BITS), fields.integer("shift", 0))
+        fields.check_keys(frozenset({"bits", "shift", "fine"}), frozenset())
+        return cls(
+            fields.integer("bits", *cholesky.BITS),
+            fields.integer("shift", 0),
+            fields.integer("fine", 0, cholesky.FINE),
+        )
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def pattern(
     Examples
     --------
     >>> from rbgp_graphs import RBGP4, projective_plane
-    >>> huge = RBGP4(projective_plane(31), (32, 32), projective_plane(5), (32, 32))
+    >>> huge = RBGP4(projective_plane(31), (1, 1), projective_plane(5), (32, 32))
     >>> figure = pattern(huge)
     >>> huge.shape, figure.layout.images[0].sizex >= huge.cols
     ((985056, 985056), True)

@@ -99,7 +99,8 @@ def test_an_accepted_factor_always_bounds_the_spectrum(
     rows = Rows.of_graph(graph)
     threshold = Threshold(threshold.a % 30, threshold.b % 500, threshold.c % 3 + 1)
     bits, shift = data.draw(st.integers(0, 30)), data.draw(st.integers(0, 2**50))
-    if cholesky.is_proof(rows, threshold, bits, shift % 4 ** min(bits, 25)):
+    fine = data.draw(st.integers(-1, 13))
+    if cholesky.is_proof(rows, threshold, bits, shift % 4 ** min(bits, 25), fine):
         polynomial = charpoly.characteristic_polynomial(rows)
         assert charpoly.count_roots(polynomial, rows.trivial, threshold) == RootCount(0, 0)
 
@@ -110,7 +111,8 @@ def test_the_factor_refuses_what_is_above_the_threshold(below: int) -> None:
     threshold = Threshold(8 * below - 1, 0, below)
     for bits in (10, 18, 23):
         for shift in (0, 1, 4**bits // 1000, 4**bits):
-            assert not cholesky.is_proof(rows, threshold, bits, shift)
+            for fine in (0, 5, 12):
+                assert not cholesky.is_proof(rows, threshold, bits, shift, fine)
     assert not cholesky.is_proof(rows, Threshold(8, 0), 23, 4**21)
     assert cholesky.is_proof(rows, Threshold(9, 0), 23, 4**22)
 
@@ -121,6 +123,7 @@ def test_the_largest_entries_are_refused_before_anything_is_inexact() -> None:
     assert not cholesky.is_proof(rows, Threshold(2**30, 0), 20, 4**20)
     assert not cholesky.is_proof(rows, Threshold(12, 0), 20, -1)
     assert not cholesky.is_proof(rows, Threshold(12, 0), 27, 4**20)
+    assert not cholesky.is_proof(rows, Threshold(12, 0), 20, 4**20, 13)
 
 
 def test_a_blocked_factor_is_checked_like_an_unblocked_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,12 +131,33 @@ def test_a_blocked_factor_is_checked_like_an_unblocked_one(monkeypatch: pytest.M
     threshold = Threshold.ramanujan(6, 6)
     parameters = cholesky.propose(rows, threshold, 16.0)
     assert parameters is not None
-    bits, shift = parameters
+    bits, shift, fine = parameters
+    assert fine == 0
     for block in (7, 50, 1024):
         monkeypatch.setattr(cholesky, "_BLOCK", block)
         assert cholesky.is_proof(rows, threshold, bits, shift)
+        assert cholesky.is_proof(rows, threshold, bits, shift, 12)
         # Without the shift the rounding of L must show up somewhere.
         assert not cholesky.is_proof(rows, Threshold(16 * 10**8 + 1, 0, 10**8), bits, 1)
+
+
+@pytest.mark.parametrize(("digits", "fine"), [(3, 0), (5, 12), (7, 12), (8, 12)])
+def test_little_room_is_enough_with_further_bits(digits: int, fine: int) -> None:
+    rows = Rows.of_graph(rg.lps(5, 7))  # the largest eigenvalue is 16
+    threshold = Threshold(16 * 10**digits + 1, 0, 10**digits)
+    parameters = cholesky.propose(rows, threshold, 16.0)
+    assert parameters is not None
+    assert parameters[2] == fine
+    assert cholesky.is_proof(rows, threshold, *parameters)
+    assert not cholesky.is_proof(rows, Threshold(16, 0), *parameters)
+    if fine:
+        assert not cholesky.is_proof(rows, threshold, *parameters[:2])
+
+
+def test_no_factor_is_tried_without_room() -> None:
+    rows = Rows.of_graph(rg.lps(5, 7))
+    assert cholesky.propose(rows, Threshold(16, 0), 16.0) is None
+    assert cholesky.propose(rows, Threshold(2**60, 0), 16.0) is None
 
 
 def test_signed_rows_count_every_vector() -> None:

@@ -40,6 +40,15 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
+def wait_for(page: Any, condition: str) -> None:
+    """Wait up to 20 s; the policy of the page forbids playwright's own way, which uses eval."""
+    for _ in range(100):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(200)
+    raise AssertionError(condition)
+
+
 class Visit:
     """A visit of the page, with what went wrong and what was asked of the network."""
 
@@ -53,9 +62,10 @@ class Visit:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(address)
-        self.page.wait_for_function(
+        wait_for(
+            self.page,
             "document.querySelectorAll('.plot .main-svg').length >= "
-            "2 * document.querySelectorAll('.plot').length"
+            "2 * document.querySelectorAll('.plot').length",
         )
 
 
@@ -87,9 +97,10 @@ def test_the_images_of_tiles_and_mask_are_both_drawn(browser: Any, address: str)
 def test_the_theme_follows_the_reader_and_no_button_uploads(browser: Any, address: str) -> None:
     page = Visit(browser, address, "light", 1280).page
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function(
+    wait_for(
+        page,
         "getComputedStyle(document.querySelector('.plot .main-svg')).background"
-        ".startsWith('rgb(20, 23, 26)')"
+        ".startsWith('rgb(20, 23, 26)')",
     )
     buttons = page.evaluate(
         "[...document.querySelectorAll('.modebar-btn')].map(b => b.getAttribute('data-title'))"
