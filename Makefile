@@ -11,14 +11,16 @@ test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -q
 
 demo: $(VENV)/.installed-test
-	$(BIN)/rbgp demo
+	$(BIN)/rbgp demo --force
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+# A stub of a name that has gone would be a page that no page lists.
 docs: $(VENV)/.installed-dev
+	rm -rf docs/api/generated
 	$(BIN)/python -m sphinx -q -W -n -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 

@@ -196,9 +196,8 @@ def _verify_numerically(pattern: BipartiteGraph | TensorProduct) -> Verdict:
         )
     factors = tuple(_verify_graph(factor) for factor in pattern.factors)
     degrees = (pattern.row_degree, pattern.col_degree)
-    if not all(factor.connected for factor in factors):
-        return _refuted(pattern.shape, degrees, factors)
     if isinstance(pattern, RBGP4) and pattern.is_twisted:
+        # A twist can connect what a disconnected inner factor leaves apart.
         core, scale = twisted_core(pattern)
         if not core.is_connected:
             return _refuted(pattern.shape, degrees, factors)
@@ -208,8 +207,10 @@ def _verify_numerically(pattern: BipartiteGraph | TensorProduct) -> Verdict:
             error_bound=scale * part.error_bound,
             method=f"{part.method} of the twisted outer and inner factor",
         )
-    else:
+    elif all(factor.connected for factor in factors):
         second = _second_of_product(factors, pattern.factor_names)
+    else:
+        return _refuted(pattern.shape, degrees, factors)
     return _verdict(pattern.shape, degrees, second, factors)
 
 

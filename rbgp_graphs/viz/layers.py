@@ -133,7 +133,6 @@ def add_hover(
 def _add_scale(figure: go.Figure, top: float) -> None:
     """Add a colour bar; the marker that carries it has no place."""
     bar = {
-        "title": {"text": "share of nonzeros", "side": "right", "font": {"size": 13}},
         "orientation": "h",
         "x": 0,
         "xanchor": "left",
@@ -141,10 +140,10 @@ def _add_scale(figure: go.Figure, top: float) -> None:
         "y": 0,
         "yanchor": "bottom",
         "yref": "container",
-        "len": 0.5,
+        "len": 0.6,
         "thickness": 12,
-        "tickformat": ".2~%",
-        "nticks": 5,
+        "tickvals": [0, top],
+        "ticktext": ["0 %", f"{100 * top:.4g} % nonzero"],
         "outlinecolor": style.GREY,
     }
     figure.add_scatter(
@@ -162,7 +161,7 @@ def _add_scale(figure: go.Figure, top: float) -> None:
             "colorbar": bar,
         },
     )
-    figure.update_layout(margin_b=100, height=figure.layout.height + 40)
+    figure.update_layout(margin_b=95, height=figure.layout.height + 35)
 
 
 def add_lines(
