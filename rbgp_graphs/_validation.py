@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, MissingDependencyError
 
@@ -91,6 +92,14 @@ def _nearest_text(number: int, smallest: int, accepts: Any) -> str:
     return f"the nearest is {above}" if below is None else f"the nearest are {below} and {above}"
 
 
+def as_array(name: str, value: Any) -> NDArray[Any]:
+    """Return `value` as an array; refuse ragged lists."""
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{name} is no array: {error}") from None
+
+
 def as_generator(rng: Any) -> np.random.Generator:
     """Return a NumPy generator from an int seed, a generator, a seed sequence or None."""
     if rng is not None and not isinstance(
@@ -100,12 +109,17 @@ def as_generator(rng: Any) -> np.random.Generator:
     return np.random.default_rng(rng)
 
 
-def require(module: str, extra: str) -> ModuleType:
-    """Import an optional dependency, or say which command installs it."""
+def require(module: str, extra: str | None = None) -> ModuleType:
+    """Import a dependency that may be missing, or say which command installs it.
+
+    `extra` is the extra of this package that brings an optional dependency; without it the
+    module belongs to the core dependencies.
+    """
     try:
         return importlib.import_module(module)
     except ImportError as error:
+        requirement = "rbgp-graphs" if extra is None else f"rbgp-graphs[{extra}]"
         raise MissingDependencyError(
             f"this needs {module.partition('.')[0]}, which is not installed; "
-            f'run: pip install "rbgp-graphs[{extra}]"'
+            f'run: pip install "{requirement}"'
         ) from error

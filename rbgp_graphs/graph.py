@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy import sparse
 
-from rbgp_graphs._validation import as_int
+from rbgp_graphs._validation import as_array, as_int
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
 
 if TYPE_CHECKING:
@@ -114,7 +114,8 @@ class BipartiteGraph:
         array([1], dtype=int32)
         """
         left, right = _as_shape(shape)
-        pairs = np.asarray(edges if hasattr(edges, "__array__") else list(edges))  # type: ignore[arg-type]
+        listed = list(edges) if isinstance(edges, Iterable) else edges
+        pairs = as_array("edges", edges if hasattr(edges, "__array__") else listed)
         if pairs.size == 0:
             pairs = np.empty((0, 2), dtype=np.int64)
         if pairs.ndim != 2 or pairs.shape[1] != 2:
@@ -170,7 +171,7 @@ class BipartiteGraph:
             csr.sort_indices()
             left, right = _as_shape(csr.shape)
             return cls(left, right, csr.indptr.astype(np.int64), csr.indices.copy())
-        dense = np.asarray(matrix)
+        dense = as_array("matrix", matrix)
         if dense.ndim != 2:
             raise ArgumentError(f"matrix has {dense.ndim} dimensions, expected 2")
         _check_entries(dense)

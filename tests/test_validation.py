@@ -134,7 +134,7 @@ def test_a_generator_is_used_as_it_is() -> None:
 
 
 def test_a_dependency_that_is_there_is_imported() -> None:
-    assert require("math", "all") is math
+    assert require("math") is math
 
 
 def test_a_missing_dependency_is_named_with_the_command_that_installs_it() -> None:

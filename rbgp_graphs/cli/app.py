@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import io
 import os
@@ -152,7 +153,7 @@ def _drop_output() -> None:
     """Let what is buffered go nowhere, so that the interpreter has nothing to say at the end."""
     sink = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+        with contextlib.suppress(io.UnsupportedOperation):
             os.dup2(sink, stream.fileno())
 
 

@@ -56,7 +56,7 @@ def finite_field(name: str, q: Any) -> FiniteField:
             add=lambda x, y: np.add(x, y, dtype=np.int64) % p,
             multiply=lambda x, y: np.multiply(x, y, dtype=np.int64) % p,
         )
-    field = require("galois", "all").GF(p, k)
+    field = require("galois").GF(p, k)
 
     def apply(operation: Any, x: Any, y: Any) -> IntArray:
         return np.asarray(operation(field(x), field(y))).astype(np.int64)

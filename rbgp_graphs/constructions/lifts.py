@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rbgp_graphs._validation import as_generator, as_int
+from rbgp_graphs._validation import as_array, as_generator, as_int
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
 from rbgp_graphs.graph import BipartiteGraph, Recipe, encode_bytes, sort_edges
 
@@ -163,7 +163,7 @@ def lift(base: BipartiteGraph, permutations: ArrayLike) -> BipartiteGraph:
     >>> lift(complete(1, 3), [[0, 1], [1, 0], [0, 1]]).shape
     (2, 6)
     """
-    copies = np.asarray(permutations)
+    copies = as_array("permutations", permutations)
     if copies.ndim != 2 or copies.shape[1] < 1:
         raise ArgumentError(
             f"permutations has shape {copies.shape}, expected ({_num_edges(base)}, k)"
@@ -244,7 +244,7 @@ def _num_edges(base: Any) -> int:
 def _edge_labels(
     name: str, labels: ArrayLike, base: BipartiteGraph, shape: tuple[int, ...]
 ) -> NDArray[np.int64]:
-    array = np.asarray(labels)
+    array = as_array(name, labels)
     if array.shape != shape:
         raise ArgumentError(
             f"{name} has shape {array.shape}, expected {shape}: one for each of the "

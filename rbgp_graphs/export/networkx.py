@@ -55,7 +55,7 @@ def to_networkx(
     NodeDataView({0: 0, 1: 1, 2: 1}, data='bipartite')
     """
     matrix = as_entries(obj, values, max_bytes)
-    nx = require("networkx", "all")
+    nx = require("networkx")
     left, right = obj.shape
     graph = nx.Graph()
     graph.add_nodes_from(range(left), bipartite=0)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rbgp_graphs._validation import as_array
 from rbgp_graphs.constructions.complete import complete
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
 from rbgp_graphs.graph import BipartiteGraph, encode_bytes
@@ -377,7 +378,7 @@ def _as_complete(name: str, value: Any) -> BipartiteGraph:
 def _as_shifts(shifts: Any, num_edges: int, modulus: int) -> NDArray[np.int64] | None:
     if shifts is None:
         return None
-    array = np.asarray(shifts)
+    array = as_array("shifts", shifts)
     if not np.issubdtype(array.dtype, np.integer):
         raise ArgumentTypeError(f"shifts has dtype {array.dtype}, expected integers")
     if array.shape != (num_edges,):

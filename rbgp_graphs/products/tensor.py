@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from rbgp_graphs._validation import as_int
+from rbgp_graphs._validation import as_array, as_int
 from rbgp_graphs.constructions.complete import complete
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
 from rbgp_graphs.graph import BipartiteGraph
@@ -348,7 +348,7 @@ class TensorProduct:
         expected = (self.rows, self.row_degree)
         if values is None:
             return np.ones(expected, dtype=bool)
-        data = np.asarray(values)
+        data = as_array("values", values)
         if data.shape != expected:
             raise ArgumentError(
                 f"values has shape {data.shape}, expected (rows, row_degree) = {expected}"

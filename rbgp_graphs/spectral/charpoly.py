@@ -33,7 +33,7 @@ def characteristic_polynomial(rows: Rows) -> Any:
     MissingDependencyError
         If python-flint is not installed.
     """
-    flint: Any = require("flint", "all")
+    flint: Any = require("flint")
     return flint.fmpz_mat(rows.gram().astype(np.int64).tolist()).charpoly()
 
 
@@ -68,7 +68,7 @@ def count_roots(polynomial: Any, trivial: int, threshold: Threshold) -> RootCoun
     as it divides, after which t itself is no root, and the fractions are moved closer until
     no root is left between them.
     """
-    flint: Any = require("flint", "all")
+    flint: Any = require("flint")
     if trivial:
         polynomial, remainder = divmod(polynomial, flint.fmpz_poly([-trivial, 1]))
         if remainder != 0:
@@ -86,7 +86,7 @@ def count_roots(polynomial: Any, trivial: int, threshold: Threshold) -> RootCoun
 
 def _divide_out(polynomial: Any, threshold: Threshold) -> tuple[Any, int]:
     """Divide by the minimal polynomial of the threshold as often as possible."""
-    flint: Any = require("flint", "all")
+    flint: Any = require("flint")
     a, b, c, root = threshold.a, threshold.b, threshold.c, threshold.root
     own = [-(a + root), c] if root is not None else [a * a - b, -2 * a * c, c * c]
     # By the lemma of Gauss a primitive polynomial divides over the integers or not at all.
@@ -103,7 +103,7 @@ def _divide_out(polynomial: Any, threshold: Threshold) -> tuple[Any, int]:
 
 def _roots_above(polynomial: Any, numerator: int, bits: int) -> int:
     """Count the roots above ``numerator / 2**bits`` by sign changes."""
-    flint: Any = require("flint", "all")
+    flint: Any = require("flint")
     degree = polynomial.degree()
     scaled = flint.fmpz_poly(
         [int(c) << (bits * (degree - i)) for i, c in enumerate(polynomial.coeffs())]

@@ -127,8 +127,9 @@ def component_blocks(matrix: Matrix) -> Iterator[Matrix]:
     """Yield the blocks of the components that have edges, rows and columns in ascending order."""
     from scipy.sparse import csgraph
 
-    left, right = matrix.shape
-    square = sparse.csr_array(sparse.block_array([[None, matrix], [matrix.T, None]]))
+    left = matrix.shape[0]
+    blocks: Any = [[None, matrix], [matrix.T, None]]
+    square: Any = sparse.block_array(blocks, format="csr")
     count, labels = csgraph.connected_components(square, directed=False)
     rows = np.argsort(labels[:left], kind="stable")
     columns = np.argsort(labels[left:], kind="stable")

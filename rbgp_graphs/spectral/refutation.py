@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse import csgraph
 
 from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.spectral.gram import Rows
@@ -62,6 +61,8 @@ def find_vector(
 
 def component_mask(graph: BipartiteGraph) -> NDArray[np.bool_]:
     """Return which left and right vertices lie in the component of the first left vertex."""
+    from scipy.sparse import csgraph
+
     size = graph.left + graph.right
     columns = graph.indices.astype(np.int64) + graph.left
     indptr = np.concatenate((graph.indptr, np.full(graph.right, graph.num_edges)))

@@ -187,8 +187,11 @@ def _cells(row: Sequence[Any]) -> Iterator[str]:
     first, *others = (str(cell) for cell in row)
     yield f'<th scope="row">{html.escape(first)}</th>'
     for cell in others:
-        is_number = cell[:1].isdigit() or cell[:1] in ("-", "−")
-        yield f"<td{' class=number' if is_number else ''}>{html.escape(cell)}</td>"
+        if cell[:1].isdigit() or cell[:1] in ("-", "−"):
+            kind = " class=number"
+        else:
+            kind = " class=long" if len(cell) > 20 else ""
+        yield f"<td{kind}>{html.escape(cell)}</td>"
 
 
 def _data(name: str, content: Any) -> str:

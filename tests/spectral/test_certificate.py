@@ -24,7 +24,10 @@ from rbgp_graphs.errors import (
 from rbgp_graphs.products import RBGP4
 from rbgp_graphs.spectral import Verdict, cholesky
 from rbgp_graphs.spectral.certificate import Certificate, _checksum
+from rbgp_graphs.spectral.gram import Rows
 from rbgp_graphs.spectral.proofs import Cholesky, Disconnected, GramIdentity, Proof, TwoLift
+from rbgp_graphs.spectral.prover import Finding, prove
+from rbgp_graphs.spectral.threshold import Threshold
 from rbgp_graphs.testing.strategies import biregular_graphs, lifts, patterns
 from tests.spectral.reference import GRAPHS, build, from_networkx, plain
 
@@ -135,6 +138,19 @@ def test_a_large_bare_matrix_is_proved_by_cholesky(graph: BipartiteGraph) -> Non
     verdict = proved(plain(graph))
     assert (verdict.status, verdict.method) == ("proved", "integer Cholesky factor")
     assert stored(verdict).check(graph)
+
+
+def test_little_room_above_the_reach_of_polynomials_takes_a_finer_factor() -> None:
+    graph = rg.random_biregular(500, 500, 3, rng=3)
+    largest = Rows.of_graph(graph).leading()[0]
+    for step, kind in ((1e-6, "cholesky"), (-1e-6, "test_vector")):
+        threshold = Threshold(int(largest * (1 + step) * 10**12), 0, 10**12)
+        finding = prove(graph, threshold)
+        assert isinstance(finding, Finding)
+        assert (finding.holds, finding.proof.kind) == (step > 0, kind)
+        assert finding.proof.decide(graph, threshold) is finding.holds
+    tie = prove(graph, Threshold(int(largest * 10**12), 0, 10**12))
+    assert isinstance(tie, str) or not tie.holds
 
 
 # Ties -------------------------------------------------------------------------------------------
