@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import functools
 import hashlib
 import math
@@ -114,8 +115,9 @@ class BipartiteGraph:
         array([1], dtype=int32)
         """
         left, right = _as_shape(shape)
-        listed = list(edges) if isinstance(edges, Iterable) else edges
-        pairs = as_array("edges", edges if hasattr(edges, "__array__") else listed)
+        if not isinstance(edges, Iterable):
+            raise ArgumentTypeError(f"edges is {edges!r}, expected pairs (left, right)")
+        pairs = as_array("edges", edges if hasattr(edges, "__array__") else list(edges))
         if pairs.size == 0:
             pairs = np.empty((0, 2), dtype=np.int64)
         if pairs.ndim != 2 or pairs.shape[1] != 2:
@@ -316,6 +318,7 @@ class BipartiteGraph:
 
         Under a microsecond up to four million cells, else a binary search.
         """
+        u, v = as_int("u", u), as_int("v", v)
         if not (0 <= u < self.left and 0 <= v < self.right):
             return False
         bits = self._bitmask
@@ -507,7 +510,7 @@ class BipartiteGraph:
         shorter.
         """
         if self._recipe is not None:
-            return dict(self._recipe)
+            return copy.deepcopy(dict(self._recipe))
         left, right = self.shape
         if left * right <= 32 * self.num_edges + 32 * left:
             bits = np.packbits(self.biadjacency().toarray())

@@ -13,11 +13,18 @@ from typing import Any
 import numpy as np
 
 from rbgp_graphs._validation import as_int, prime_power
+from rbgp_graphs.constructions.affine_plane import affine_plane
 from rbgp_graphs.constructions.array_code import array_code
+from rbgp_graphs.constructions.chiu import chiu
 from rbgp_graphs.constructions.complete import complete
 from rbgp_graphs.constructions.field_lift import field_lift
+from rbgp_graphs.constructions.generalized_hexagon import generalized_hexagon
+from rbgp_graphs.constructions.generalized_quadrangle import generalized_quadrangle
 from rbgp_graphs.constructions.lifts import cyclic_lift, lift, two_lift
 from rbgp_graphs.constructions.lps import lps
+from rbgp_graphs.constructions.margulis_gabber_galil import margulis_gabber_galil
+from rbgp_graphs.constructions.morgenstern import morgenstern
+from rbgp_graphs.constructions.projective_group import group_order
 from rbgp_graphs.constructions.projective_plane import projective_plane
 from rbgp_graphs.constructions.recipe_fields import Fields
 from rbgp_graphs.errors import ArgumentError, InfeasibleError
@@ -68,6 +75,11 @@ def from_recipe(
     rbgp_graphs.errors.FormatError: recipe: q is missing
     """
     return GraphBuilder(max_side, max_edges).build(recipe, "recipe")
+
+
+def rebuild(recipe: Mapping[str, Any]) -> BipartiteGraph:
+    """Rebuild a graph from a recipe that this process made, so that no limits are needed."""
+    return GraphBuilder(2**63, 2**63).build(recipe, "recipe")
 
 
 class GraphBuilder:
@@ -172,6 +184,46 @@ def _projective_plane(fields: Fields, builder: GraphBuilder) -> BipartiteGraph:
     return projective_plane(q)
 
 
+def _affine_plane(fields: Fields, builder: GraphBuilder) -> BipartiteGraph:
+    q = fields.integer("q", 2)
+    builder.check_size(fields, q * q, q * q + q, (q + 1) * q * q)
+    return affine_plane(q)
+
+
+def _generalized_quadrangle(fields: Fields, builder: GraphBuilder) -> BipartiteGraph:
+    s, t = fields.integer("s", 2), fields.integer("t", 2)
+    size = s * t + 1
+    builder.check_size(fields, (s + 1) * size, (t + 1) * size, (s + 1) * (t + 1) * size)
+    return generalized_quadrangle(s, t)
+
+
+def _generalized_hexagon(fields: Fields, builder: GraphBuilder) -> BipartiteGraph:
+    q = fields.integer("q", 2)
+    size = (q**6 - 1) // (q - 1)
+    builder.check_size(fields, size, size, (q + 1) * size)
+    return generalized_hexagon(q)
+
+
+def _chiu(fields: Fields, builder: GraphBuilder) -> BipartiteGraph:
+    q = fields.integer("q", 3)
+    size = q * (q * q - 1) // 2
+    builder.check_size(fields, size, size, 3 * size)
+    return chiu(q)
+
+
+def _morgenstern(fields: Fields, builder: GraphBuilder) -> BipartiteGraph:
+    q, d = fields.integer("q", 2), fields.integer("d", 2, 64)
+    size = group_order(q**d)
+    builder.check_size(fields, size, size, (q + 1) * size)
+    return morgenstern(q, d)
+
+
+def _margulis_gabber_galil(fields: Fields, builder: GraphBuilder) -> BipartiteGraph:
+    n = fields.integer("n", 2)
+    builder.check_size(fields, n * n, n * n, 5 * n * n)
+    return margulis_gabber_galil(n)
+
+
 def _array_code(fields: Fields, builder: GraphBuilder) -> BipartiteGraph:
     q, l = fields.integer("q", 2), fields.integer("l", 2)  # noqa: E741 - the name in the paper
     builder.check_size(fields, q * q, l * q, l * q * q)
@@ -243,14 +295,20 @@ def _transpose(fields: Fields, builder: GraphBuilder) -> BipartiteGraph:
 _Build = Callable[[Fields, GraphBuilder], BipartiteGraph]
 #: Required fields, optional fields and builder of each kind.
 _KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...], _Build]] = {
+    "affine_plane": (("q",), (), _affine_plane),
     "array_code": (("q", "l"), (), _array_code),
     "bitmask": (("left", "right", "bits"), (), _bitmask),
+    "chiu": (("q",), (), _chiu),
     "complete": (("left", "right"), (), _complete),
     "cyclic_lift": (("base", "k", "shifts"), (), _cyclic_lift),
     "edges": (("left", "right", "left_degrees", "neighbors"), (), _edges),
     "field_lift": (("q", "b", "m", "j"), (), _field_lift),
+    "generalized_hexagon": (("q",), (), _generalized_hexagon),
+    "generalized_quadrangle": (("s", "t"), (), _generalized_quadrangle),
     "lift": (("base", "k", "permutations"), (), _lift),
     "lps": (("p", "q"), ("allow_small",), _lps),
+    "margulis_gabber_galil": (("n",), (), _margulis_gabber_galil),
+    "morgenstern": (("q", "d"), (), _morgenstern),
     "projective_plane": (("q",), (), _projective_plane),
     "transpose": (("of",), (), _transpose),
     "two_lift": (("base", "signs"), (), _two_lift),

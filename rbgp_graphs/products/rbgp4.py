@@ -177,6 +177,7 @@ class RBGP4(TensorProduct):
     def _distinct_shifts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         shifts = np.zeros(self.outer.num_edges, np.int64) if self._shifts is None else self._shifts
         distinct, which = np.unique(shifts, return_inverse=True)
+        distinct.flags.writeable = which.flags.writeable = False
         return distinct, which
 
     @functools.cached_property
@@ -191,9 +192,11 @@ class RBGP4(TensorProduct):
         if not self.is_twisted:
             return table[None]
         if self._shift_side == "right":
-            return np.sort(self.shift(table[None], distinct[:, None, None]), axis=-1)
-        rows = np.arange(self.inner.left)
-        return table[self.unshift(rows[None], distinct[:, None])]
+            tables = np.sort(self.shift(table[None], distinct[:, None, None]), axis=-1)
+        else:
+            tables = table[self.unshift(np.arange(self.inner.left)[None], distinct[:, None])]
+        tables.flags.writeable = False
+        return tables
 
     @property
     def outer_edge_tables(self) -> NDArray[np.int64]:
@@ -220,13 +223,18 @@ class RBGP4(TensorProduct):
         tiles = self.outer.neighbor_table[start:stop].astype(dtype)
         which = self.outer_edge_tables.reshape(-1, degree)[start:stop]
         inner = self.inner_tables.astype(dtype)[which]
-        repeat, block = np.arange(self.repeat.right), np.arange(self.block.right)
-        # Axes: u_o, u_i, k_o, v_r, k_i, v_b.
-        columns: NDArray[Any] = tiles[:, None, :, None, None, None] * dtype.type(self.repeat.right)
-        columns = (columns + repeat[:, None, None].astype(dtype)) * dtype.type(self.inner.right)
-        columns = columns + inner.transpose(0, 2, 1, 3)[:, :, :, None, :, None]
-        columns = columns * dtype.type(self.block.right) + block.astype(dtype)
+        columns = self._join_columns(tiles[:, None], inner.transpose(0, 2, 1, 3))
         return columns.reshape(stop - start, self.inner.left, self.row_degree)
+
+    def _join_columns(self, tiles: NDArray[Any], inner: NDArray[Any]) -> NDArray[Any]:
+        """Join digits (..., k_o) and (..., k_o, k_i) to columns (..., k_o, v_r, k_i, v_b)."""
+        dtype = inner.dtype
+        repeat = np.arange(self.repeat.right, dtype=dtype)[:, None, None]
+        block = np.arange(self.block.right, dtype=dtype)
+        columns: NDArray[Any] = tiles[..., None, None, None] * dtype.type(self.repeat.right)
+        columns = (columns + repeat) * dtype.type(self.inner.right) + inner[..., None, :, None]
+        columns = columns * dtype.type(self.block.right) + block
+        return columns
 
     # Overrides that follow the shifts -------------------------------------------------------
 
@@ -247,8 +255,13 @@ class RBGP4(TensorProduct):
         (u_o, _), _, (u_i, _), _ = self.factor_positions(i, 0)
         if self._shifts is None:
             return super().row(i)
-        columns: NDArray[np.int64] = self.group_columns(u_o, u_o + 1)[0, u_i].astype(np.int64)
-        return columns
+        tiles = self.outer.neighbors(u_o).astype(np.int64)
+        amounts = self._shifts[self.outer.indptr[u_o] : self.outer.indptr[u_o + 1]]
+        if self._shift_side == "right":
+            inner = np.sort(self.shift(self.inner.neighbors(u_i)[None], amounts[:, None]), axis=-1)
+        else:
+            inner = self.inner.neighbor_table[self.unshift(u_i, amounts)]
+        return self._join_columns(tiles, inner.astype(np.int64)).ravel()
 
     def columns(self, max_bytes: int = MAX_BYTES) -> NDArray[Any]:
         """Return the columns of the nonzeros of all rows (see `TensorProduct.columns`)."""
@@ -347,6 +360,9 @@ class RBGP4(TensorProduct):
         state = hashlib.sha256(f"{super().digest}\n{self._shift_side}\n".encode())
         state.update(self._shifts.astype("<i8").tobytes())
         return state.hexdigest()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (RBGP4, (*self._factors, self._shifts, self._shift_side))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RBGP4):

@@ -460,6 +460,9 @@ class TensorProduct:
         parts = [type(self).__name__, *(factor.digest for factor in self._factors)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (TensorProduct, self._factors)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TensorProduct):
             return NotImplemented

@@ -13,6 +13,7 @@ from rbgp_graphs._validation import as_fraction_of_one, as_generator, as_int
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, InfeasibleError
 from rbgp_graphs.products import RBGP4
 from rbgp_graphs.selection.explicit import explicit_member
+from rbgp_graphs.selection.feasible import is_connectable, nearest_degrees
 from rbgp_graphs.selection.ramanujan import ramanujan
 from rbgp_graphs.spectral.bounds import ramanujan_bound
 
@@ -30,6 +31,9 @@ _TILE_ROWS, _TILE_COLS = (32, 256), (16, 128)
 _GOOD_RATIO = 0.75
 #: A random factor lands this close below the bound.
 _RANDOM_SHARE = 0.98
+#: A sparsity is met exactly if the degrees are whole up to this share of the size.
+_ROUNDING = 1e-9
+_LARGEST_DENOMINATOR = 1 << 16
 #: Random factors with more edges take too long to draw and to verify.
 _LARGEST_RANDOM_FACTOR = 1 << 20
 
@@ -168,23 +172,28 @@ def _exact_degree(rows: int, cols: int, sparsity: float) -> int:
     """Return the row degree for a sparsity, or raise with the nearest that are possible."""
     density = 1 - sparsity
     degree = round(density * cols)
-    step = cols // math.gcd(rows, cols)
-    if degree >= 1 and abs(density * cols - degree) <= 1e-9 * cols and degree % step == 0:
+    if abs(density * cols - degree) <= _ROUNDING * cols and is_connectable(rows, cols, degree):
         return degree
-    below = max(step, math.floor(density * cols / step) * step)
-    near = sorted({below, min(cols, below + step)})
-    sparsities = " and ".join(f"{1 - d / cols:.10g}" for d in near)
-    unit = Fraction(density).limit_denominator(1024).denominator
-    shape = (_nearest_multiple(rows, unit), _nearest_multiple(cols, unit))
+    near = " and ".join(f"{1 - d / cols:.12g}" for d in nearest_degrees(rows, cols, density * cols))
+    shape = _nearest_shape(rows, cols, density)
+    advice = "" if shape is None else f"; at this sparsity a shape that works is {shape}"
     raise InfeasibleError(
-        f"shape ({rows}, {cols}) has no biregular pattern of sparsity {sparsity:g}: rows would "
-        f"have {density * cols:.6g} and columns {density * rows:.6g} nonzeros; nearest "
-        f"possible at this shape: {sparsities}; at this sparsity a shape that works is {shape}"
+        f"shape ({rows}, {cols}) has no connected biregular pattern of sparsity {sparsity:g}: "
+        f"rows would have {density * cols:.6g} and columns {density * rows:.6g} nonzeros; nearest "
+        f"possible at this shape: {near}{advice}"
     )
 
 
-def _nearest_multiple(size: int, unit: int) -> int:
-    return max(unit, round(size / unit) * unit)
+def _nearest_shape(rows: int, cols: int, density: float) -> tuple[int, int] | None:
+    """Return a shape near (rows, cols) that allows the density, None if it is no simple ratio."""
+    fraction = Fraction(density).limit_denominator(_LARGEST_DENOMINATOR)
+    if abs(float(fraction) - density) > _ROUNDING / 2:
+        return None
+    unit = fraction.denominator
+    height, width = (max(unit, round(size / unit) * unit) for size in (rows, cols))
+    while not is_connectable(height, width, width * fraction.numerator // unit):
+        height, width = (height + unit, width) if height <= width else (height, width + unit)
+    return height, width
 
 
 def _candidates(
@@ -229,7 +238,7 @@ def _best(found: list[_Candidate], objective: str) -> _Candidate:
 @functools.lru_cache(maxsize=1 << 16)
 def _promised_ratio(left: int, right: int, degree: int) -> float | None:
     """Return the sigma2/sigma1 that `ramanujan` reaches for a factor, None if it cannot."""
-    if degree > right or left * degree % right or left * degree < left + right - 1:
+    if not is_connectable(left, right, degree):
         return None
     if degree == right:
         return 0.0

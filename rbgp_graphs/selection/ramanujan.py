@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from rbgp_graphs._validation import as_generator, as_int
 from rbgp_graphs.constructions import random_biregular, random_lift
-from rbgp_graphs.constructions.biregular import check_divisible
-from rbgp_graphs.constructions.recipes import from_recipe
+from rbgp_graphs.constructions.recipes import rebuild
 from rbgp_graphs.errors import ArgumentError, InfeasibleError
 from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.selection.explicit import explicit_member
+from rbgp_graphs.selection.feasible import is_connectable, nearest_degrees
 from rbgp_graphs.spectral.bounds import ramanujan_bound
 from rbgp_graphs.spectral.composition import lift_blocks
 from rbgp_graphs.spectral.numeric import largest_singular_value, second_singular_value_directly
@@ -82,8 +81,7 @@ def ramanujan(
     degree = as_int("degree", degree, minimum=1, maximum=right)
     if method not in get_args(Method):
         raise ArgumentError(f"method is {method!r}, expected one of {', '.join(get_args(Method))}")
-    check_divisible(left, right, degree)
-    _check_connectable(left, right, degree)
+    _check_feasible(left, right, degree)
     generator = as_generator(rng)
     graph: BipartiteGraph | None = None
     if method in ("auto", "explicit"):
@@ -101,15 +99,17 @@ def ramanujan(
     return graph
 
 
-def _check_connectable(left: int, right: int, degree: int) -> None:
-    right_degree = left * degree // right
-    if left * degree >= left + right - 1:
+def _check_feasible(left: int, right: int, degree: int) -> None:
+    if is_connectable(left, right, degree):
         return
-    step = right // math.gcd(left, right)
-    nearest = next(d for d in range(step, right + 1, step) if left * d >= left + right - 1)
+    if left * degree % right:
+        reason = f"{left} * {degree} is not a multiple of {right}"
+    else:
+        reason = f"with {left * degree} edges every graph is disconnected, so none is Ramanujan"
+    nearest = " and ".join(map(str, nearest_degrees(left, right, degree)))
     raise InfeasibleError(
-        f"every graph of shape ({left}, {right}) with degrees ({degree}, {right_degree}) is "
-        f"disconnected, so none is Ramanujan; the smallest left degree that works is {nearest}"
+        f"no connected biregular graph has shape ({left}, {right}) and left degree {degree}: "
+        f"{reason}; the nearest left degrees are {nearest}"
     )
 
 
@@ -117,7 +117,7 @@ def _explicit(left: int, right: int, degree: int) -> BipartiteGraph | None:
     if degree == 2 and left == right > 2:
         return _cycle(left)
     member = explicit_member(left, right, degree)
-    return None if member is None else from_recipe(member.recipe)
+    return None if member is None else rebuild(member.recipe)
 
 
 def _cycle(half: int) -> BipartiteGraph:

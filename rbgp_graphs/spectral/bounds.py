@@ -72,7 +72,7 @@ def trace_bound(left: int, right: int, left_degree: int) -> float:
     Parameters
     ----------
     left, right : int
-        Sizes of the sides.
+        Sizes of the sides, at least 1.
     left_degree : int
         The left degree; ``left * left_degree`` is a multiple of `right`.
 
@@ -81,6 +81,11 @@ def trace_bound(left: int, right: int, left_degree: int) -> float:
     float
         :math:`\sqrt{d_s (n - d_o)/(n - 1)}` for the smaller side with :math:`n` vertices of
         degree :math:`d_s`, the other degree being :math:`d_o`; 0 if n is 1.
+
+    Raises
+    ------
+    ArgumentError
+        If a size is below 1 or the degree leaves 1..right.
 
     Notes
     -----
@@ -92,6 +97,8 @@ def trace_bound(left: int, right: int, left_degree: int) -> float:
     >>> trace_bound(7, 7, 3) ** 2  # the Heawood graph meets it: sigma_2 = sqrt(2)
     2.0000000000000004
     """
+    left, right = as_int("left", left, minimum=1), as_int("right", right, minimum=1)
+    left_degree = as_int("left_degree", left_degree, minimum=1, maximum=right)
     small = min(left, right)
     if small == 1:
         return 0.0

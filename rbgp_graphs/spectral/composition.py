@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from rbgp_graphs.constructions.field_lift import voltage_digits
 from rbgp_graphs.constructions.finite_field import finite_field
-from rbgp_graphs.constructions.recipes import from_recipe
+from rbgp_graphs.constructions.recipes import rebuild
 from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.spectral.numeric import (
     Estimate,
@@ -41,7 +42,7 @@ def lift_blocks(recipe: Any) -> Iterator[NDArray[Any]]:
     Each is a sparse array of the shape of the base; a complex one stands for itself and its
     conjugate, which have the same singular values.
     """
-    base = from_recipe(recipe["base"])
+    base = rebuild(recipe["base"])
     for weights, _ in _lift_weights(recipe, base.num_edges):
         block: Any = base.biadjacency(weights.dtype)
         block.data[:] = weights
@@ -50,7 +51,7 @@ def lift_blocks(recipe: Any) -> Iterator[NDArray[Any]]:
 
 def lift_block_multiplicities(recipe: Any) -> list[int]:
     """Return how often each block of `lift_blocks` counts: 2 for a conjugate pair, else 1."""
-    base = from_recipe(recipe["base"])
+    base = rebuild(recipe["base"])
     return [count for _, count in _lift_weights(recipe, base.num_edges)]
 
 
@@ -118,20 +119,22 @@ def _complete(_recipe: Any) -> Estimate:
     return from_square(0, "complete graph")
 
 
-def _projective_plane(recipe: Any) -> Estimate:
+def _plane(recipe: Any) -> Estimate:
     return from_square(recipe["q"], "theorem of the family")
 
 
+def _generalized_quadrangle(recipe: Any) -> Estimate:
+    return from_square(recipe["s"] + recipe["t"], "theorem of the family")
+
+
+def _generalized_hexagon(recipe: Any) -> Estimate:
+    return from_square(3 * recipe["q"], "theorem of the family")
+
+
 def _lift(recipe: Any) -> Estimate:
-    old = second_singular_value_of_graph(from_recipe(recipe["base"]))
+    old = second_singular_value_of_graph(rebuild(recipe["base"]))
     new = [largest_singular_value(block) for block in lift_blocks(recipe)]
-    best = largest([old, *new])
-    return Estimate(
-        value=best.value,
-        error_bound=max(part.error_bound for part in (old, *new)),
-        method="lift level by level",
-        square=best.square,
-    )
+    return replace(largest([old, *new]), method="lift level by level")
 
 
 def _field_lift(recipe: Any) -> Estimate:
@@ -148,12 +151,15 @@ def _array_code(recipe: Any) -> Estimate:
 def _transpose(recipe: Any) -> Estimate:
     inner = recipe["of"]
     rule = _RULES.get(inner["kind"])
-    return second_singular_value_directly(from_recipe(inner)) if rule is None else rule(inner)
+    return second_singular_value_directly(rebuild(inner)) if rule is None else rule(inner)
 
 
 _RULES: dict[str, Callable[[Any], Estimate]] = {
     "complete": _complete,
-    "projective_plane": _projective_plane,
+    "projective_plane": _plane,
+    "affine_plane": _plane,
+    "generalized_quadrangle": _generalized_quadrangle,
+    "generalized_hexagon": _generalized_hexagon,
     "array_code": _array_code,
     "field_lift": _field_lift,
     "two_lift": _lift,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,8 +45,13 @@ def from_square(square: int, method: str) -> Estimate:
 
 
 def largest(estimates: list[Estimate]) -> Estimate:
-    """Return the estimate with the largest value."""
-    return max(estimates, key=lambda estimate: estimate.value)
+    """Return the largest of several values; its square is exact only if no other can exceed it."""
+    best = max(estimates, key=lambda estimate: estimate.value)
+    rivals = [e for e in estimates if e.square is None and e.value + e.error_bound >= best.value]
+    if best.square is None or not rivals:
+        return best
+    error = max(estimate.error_bound for estimate in (best, *rivals))
+    return replace(best, error_bound=error, square=None)
 
 
 def largest_singular_value(matrix: Any) -> Estimate:
@@ -56,7 +61,7 @@ def largest_singular_value(matrix: Any) -> Estimate:
     """
     if min(matrix.shape) <= DENSE_SIDE:
         return _dense(matrix, skip=0)
-    return _iterative(matrix, matrix.shape, matrix.T)
+    return _iterative(matrix, matrix.shape, matrix.conj().T)
 
 
 def second_singular_value_directly(graph: BipartiteGraph) -> Estimate:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rbgp_graphs.constructions.recipes import from_recipe
+from rbgp_graphs.constructions.recipes import rebuild
 from rbgp_graphs.errors import FormatError
 from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products import TensorProduct
@@ -131,7 +131,7 @@ def _with_recipe(base: BipartiteGraph, recipe: Any) -> BipartiteGraph:
     if "base" not in recipe:
         return base
     try:
-        known = from_recipe(recipe["base"])
+        known = rebuild(recipe["base"])
     except FormatError:  # pragma: no cover - a base beyond the limits of recipes
         return base
     known = known.T if transposed else known

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbgp_graphs._validation import as_int
-from rbgp_graphs.constructions.recipes import from_recipe
+from rbgp_graphs.constructions.recipes import rebuild
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
 from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products import RBGP4, TensorProduct
@@ -183,7 +183,7 @@ def _of_graph(graph: BipartiteGraph) -> Spectrum:
         values = [math.sqrt(math.prod(degrees)), *(math.sqrt(q * size) for size in sizes)]
         return _clusters(values, [1, *(fibres[size] for size in sizes)], small)
     if recipe["kind"] in ("two_lift", "cyclic_lift"):
-        parts = [_of_graph(from_recipe(recipe["base"]))]
+        parts = [_of_graph(rebuild(recipe["base"]))]
         for block, count in zip(
             lift_blocks(recipe), lift_block_multiplicities(recipe), strict=True
         ):

@@ -76,7 +76,7 @@ def test_the_first_line_of_a_long_output_can_be_taken(files: Files) -> None:
         text=True,
         check=True,
     )
-    assert run.stdout == "pattern    RBGP4, 64 x 64\n"
+    assert run.stdout == "pattern    RBGP4, 200 x 100\n"
     assert run.stderr == ""
 
 
