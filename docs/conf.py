@@ -69,6 +69,7 @@ html_copy_source = False
 html_math_renderer = "mathml"
 # Only the API reference has pages below pages.
 html_sidebars = {page: [] for page in TOP_PAGES}
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "logo": {"text": project},
     "navbar_end": ["theme-switcher"],

@@ -109,6 +109,7 @@ def draw_all(folder: Path) -> None:
     draw_spectra(folder / "spectra.svg")
     draw_twist(folder / "twist.svg")
     draw_trade_off(folder / "trade_off.svg")
+    draw_limit_law(folder / "limit_law.svg")
 
 
 def draw_graph(path: Path) -> None:
@@ -253,6 +254,24 @@ def draw_trade_off(path: Path) -> None:
             [plot.at(a, b) for a, b in zip(x, limits, strict=True)], color=color, width=1
         )
     plot.save(path, "Second singular value against the size of the row group")
+
+
+def draw_limit_law(path: Path) -> None:
+    """Draw the limit law for two pairs of degrees over histograms of random graphs."""
+    plot = Plot((0, 5), (0, 0.8), "singular value", "density")
+    plot.tick_labels = [str(tick) for tick in range(6)]
+    for graph, color in (
+        (rg.random_biregular(768, 768, 3, rng=0), BLUE),
+        (rg.random_biregular(512, 1024, 8, rng=0), ORANGE),
+    ):
+        values = rg.spectral.singular_values(graph)[1:]
+        heights, edges = np.histogram(values, bins=40, density=True)
+        steps = zip(np.repeat(edges, 2)[1:-1], np.repeat(heights, 2), strict=True)
+        plot.drawing.polyline([plot.at(a, b) for a, b in steps], color=color, width=1)
+        support = np.linspace(values.min(), values.max(), 400)
+        name = "degrees {} and {}".format(*graph.degrees)
+        plot.curve(support, rg.spectral.limit_density(*graph.degrees, support), name, color)
+    plot.save(path, "The limit law and the singular values of random graphs")
 
 
 class Plot:

@@ -2,12 +2,19 @@
 
 from rbgp_graphs import constructions, encoding, export, gpu, products, spectral, viz
 from rbgp_graphs.constructions import (
+    affine_plane,
     array_code,
+    chiu,
     complete,
     cyclic_lift,
+    double_cover,
     field_lift,
+    generalized_hexagon,
+    generalized_quadrangle,
     lift,
     lps,
+    margulis_gabber_galil,
+    morgenstern,
     projective_plane,
     random_biregular,
     random_lift,
@@ -25,7 +32,7 @@ from rbgp_graphs.errors import (
 )
 from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products import RBGP4, TensorProduct
-from rbgp_graphs.selection import design, ramanujan
+from rbgp_graphs.selection import design, families, ramanujan
 from rbgp_graphs.spectral import verify
 
 __all__ = [
@@ -39,20 +46,28 @@ __all__ = [
     "MissingDependencyError",
     "RBGPError",
     "TensorProduct",
+    "affine_plane",
     "array_code",
+    "chiu",
     "complete",
     "constructions",
     "cyclic_lift",
     "design",
+    "double_cover",
     "dumps",
     "encoding",
     "export",
+    "families",
     "field_lift",
+    "generalized_hexagon",
+    "generalized_quadrangle",
     "gpu",
     "lift",
     "load",
     "loads",
     "lps",
+    "margulis_gabber_galil",
+    "morgenstern",
     "products",
     "projective_plane",
     "ramanujan",

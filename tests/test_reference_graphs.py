@@ -61,9 +61,11 @@ def singular_values_of_lps(graph: BipartiteGraph, q: int) -> NDArray[np.float64]
     matrix = graph.biadjacency(float).toarray().reshape(q + 1, q, -1, q + 1, q, (q - 1) // 2)
     assert (np.roll(matrix, (1, 1), axis=(1, 4)) == matrix).all()
     size = graph.left // q
-    blocks = np.fft.fft(matrix[:, 0], axis=3).transpose(3, 0, 1, 2, 4).reshape(q, size, size)
-    values: NDArray[np.float64] = np.sort(np.linalg.svd(blocks, compute_uv=False).ravel())
-    return values[::-1]
+    blocks = np.fft.rfft(matrix[:, 0], axis=3).transpose(3, 0, 1, 2, 4).reshape(-1, size, size)
+    # All blocks but the first stand for themselves and their conjugates.
+    values = np.linalg.svd(blocks, compute_uv=False)
+    found: NDArray[np.float64] = np.sort(np.concatenate((values, values[1:])).ravel())
+    return found[::-1]
 
 
 @pytest.mark.parametrize("name", ENTRIES)

@@ -18,6 +18,7 @@ from rbgp_graphs.cli.demo import demo
 from rbgp_graphs.cli.design import design
 from rbgp_graphs.cli.doctor import doctor
 from rbgp_graphs.cli.export import export
+from rbgp_graphs.cli.families import families
 from rbgp_graphs.cli.files import InputError
 from rbgp_graphs.cli.generate import generate
 from rbgp_graphs.cli.matmul import matmul
@@ -181,5 +182,5 @@ def main() -> None:
     """
 
 
-for _command in (generate, design, verify, show, export, matmul, demo, doctor):
+for _command in (generate, design, families, verify, show, export, matmul, demo, doctor):
     main.add_command(_command)

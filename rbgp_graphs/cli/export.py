@@ -11,9 +11,9 @@ from rbgp_graphs.cli.command import Command, examples, force_option
 from rbgp_graphs.cli.facts import size
 from rbgp_graphs.cli.files import check_output, read
 from rbgp_graphs.cli.output import Result, working
-from rbgp_graphs.export.write import _WRITERS
+from rbgp_graphs.export.write import SUFFIXES
 
-_SUFFIXES = ", ".join(_WRITERS)
+_SUFFIXES = ", ".join(SUFFIXES)
 
 
 @click.command(
@@ -29,7 +29,7 @@ _SUFFIXES = ", ".join(_WRITERS)
 @force_option
 def export(file: str, out: str, force: bool) -> Result:
     """Write a file that other programs read."""
-    if Path(out).suffix.lower() not in _WRITERS:
+    if Path(out).suffix.lower() not in SUFFIXES:
         raise rg.ArgumentError(f"{out} is no name for the output, expected one of {_SUFFIXES}")
     check_output(out, force)
     loaded = read(file)

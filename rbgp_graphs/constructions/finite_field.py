@@ -40,6 +40,31 @@ class FiniteField:
         """Return the negative of each element."""
         return self.multiply(self.characteristic - 1, x)
 
+    def subtract(self, x: Any, y: Any) -> IntArray:
+        """Return x - y for each pair."""
+        return self.add(x, self.negate(y))
+
+    def power(self, x: Any, exponent: int) -> IntArray:
+        """Return each element to a power of at least 0; the power 0 is 1."""
+        base = np.asarray(x, dtype=np.int64)
+        result = np.ones_like(base)
+        while exponent:
+            if exponent & 1:
+                result = self.multiply(result, base)
+            base = self.multiply(base, base)
+            exponent >>= 1
+        return result
+
+    def inverse(self, x: Any) -> IntArray:
+        """Return the inverse of each element; that of 0 is given as 0."""
+        # Without the 0 case the field with two elements would map 0 to 0**0 = 1.
+        return np.where(np.asarray(x) == 0, 0, self.power(x, self.order - 2))
+
+    def subfield(self, order: int) -> IntArray:
+        """Return the elements of the subfield with `order` elements, ascending."""
+        elements = np.arange(self.order)
+        return np.flatnonzero(self.power(elements, order) == elements)
+
 
 def finite_field(name: str, q: Any) -> FiniteField:
     """Return the field with `q` elements; `name` is the argument that errors speak of.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rbgp_graphs._validation import as_prime_power
 from rbgp_graphs.constructions.finite_field import finite_field
 from rbgp_graphs.errors import InfeasibleError
 from rbgp_graphs.graph import BipartiteGraph
@@ -45,10 +46,11 @@ def projective_plane(q: int) -> BipartiteGraph:
     >>> projective_plane(2).girth()  # the Heawood graph
     6
     """
+    p, k = as_prime_power("q", q)
+    if p**k > _LARGEST_ORDER:
+        raise InfeasibleError(f"projective_plane({q}) is too large, q is at most {_LARGEST_ORDER}")
     field = finite_field("q", q)
     q = field.order
-    if q > _LARGEST_ORDER:
-        raise InfeasibleError(f"projective_plane({q}) is too large, q is at most {_LARGEST_ORDER}")
     # Points (1, y, z), (0, 1, z), (0, 0, 1) have the numbers y q + z, q^2 + z, q^2 + q;
     # lines (a, b, 1), (a, 1, 0), (1, 0, 0) the numbers a q + b, q^2 + a, q^2 + q.
     elements = np.arange(q)

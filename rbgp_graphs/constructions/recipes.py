@@ -219,7 +219,7 @@ def _morgenstern(fields: Fields, builder: GraphBuilder) -> BipartiteGraph:
 
 
 def _margulis_gabber_galil(fields: Fields, builder: GraphBuilder) -> BipartiteGraph:
-    n = fields.integer("n", 2)
+    n = fields.integer("n", 3)
     builder.check_size(fields, n * n, n * n, 5 * n * n)
     return margulis_gabber_galil(n)
 

@@ -180,7 +180,9 @@ def run(
         files=files,
     )
     write_page(result, files[3])
-    say("7. Written: " + ", ".join(str(path) for path in files))
+    say("7. Written:")
+    for path in files:
+        say(f"     {path}")
     return result
 
 
@@ -216,7 +218,9 @@ def _prepare(out: Path, overwrite: bool) -> list[Path]:
     files = [out / name for name in (_PATTERN_FILE, _LAYER_FILE, _MASK_FILE, _REPORT_FILE)]
     existing = [path for path in files if path.exists()]
     if existing and not overwrite:
-        raise ArgumentError(f"{existing[0]} exists; allow overwriting or name another folder")
+        raise ArgumentError(
+            f"{existing[0]} exists; name another folder, or allow overwriting (rbgp demo --force)"
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -229,11 +233,11 @@ def _describe_design(pattern: RBGP4) -> list[str]:
     share = pattern.outer.num_edges / (pattern.outer.left * pattern.outer.right)
     return [
         f"2. Design: a {pattern.rows} x {pattern.cols} layer at {pattern.sparsity:.2%} sparsity, "
-        "the smallest sigma2/sigma1",
-        "   among patterns whose tiles fit fast memory and whose rows share indices in fours.",
+        "the",
+        "   smallest sigma2/sigma1 of the patterns whose tiles fit fast memory and whose",
+        "   rows share indices in fours.",
         *(
-            f"     {name:<8}{graph.left:>5} x {graph.right:<5} degrees {graph.degrees}, "
-            f"{built_by(graph.recipe)}"
+            f"     {name:<7} {graph.left} x {graph.right}: {built_by(graph.recipe)}"
             for name, graph in zip(pattern.factor_names, pattern.factors, strict=True)
         ),
         f"     tiles of {tile_rows} x {tile_cols}; {share:.0%} of them are there; "
@@ -250,9 +254,9 @@ def _describe_verdict(pattern: RBGP4, verdict: Verdict) -> list[str]:
             f"     {name:<8} sigma2 {part.sigma2:8.4f}, bound {part.bound:8.4f}: "
             f"{answer} ({part.status})"
         )
+    lines.append("   A product of Ramanujan graphs is normally not Ramanujan. What it keeps is the")
     lines.append(
-        f"   A product of Ramanujan graphs is normally not Ramanujan. Its own gap: "
-        f"sigma2/sigma1 = {verdict.sigma2 / verdict.sigma1:.3f}."
+        f"   gap of its worst factor: sigma2/sigma1 = {verdict.sigma2 / verdict.sigma1:.3f}."
     )
     return lines
 
@@ -298,7 +302,7 @@ def _train_all(
         )
         comparisons.append(comparison)
         say(
-            f"     {name:<26}{comparison.num_weights:>9,} hidden weights, test accuracy "
+            f"     {name:<25}{comparison.num_weights:>9,} weights, test accuracy "
             f"{comparison.accuracy:.1%}, {comparison.seconds:.1f} s"
         )
     return comparisons, trained[0]

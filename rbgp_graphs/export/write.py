@@ -99,3 +99,5 @@ def _as_mtx(matrix: CSR) -> io.BytesIO:
 
 
 _WRITERS: dict[str, Callable[[CSR], io.BytesIO]] = {".npz": _as_npz, ".mtx": _as_mtx}
+#: The suffixes that `write` knows.
+SUFFIXES = tuple(_WRITERS)

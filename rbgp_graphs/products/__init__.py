@@ -1,7 +1,26 @@
 """Products of bipartite graphs as sparsity patterns."""
 
+from rbgp_graphs.products.classical import (
+    cartesian,
+    lexicographic,
+    replacement,
+    strong,
+    zig_zag,
+)
 from rbgp_graphs.products.rbgp4 import RBGP4
 from rbgp_graphs.products.recipes import pattern_from_recipe
 from rbgp_graphs.products.tensor import TensorProduct, Window
+from rbgp_graphs.products.voltage import voltage_product
 
-__all__ = ["RBGP4", "TensorProduct", "Window", "pattern_from_recipe"]
+__all__ = [
+    "RBGP4",
+    "TensorProduct",
+    "Window",
+    "cartesian",
+    "lexicographic",
+    "pattern_from_recipe",
+    "replacement",
+    "strong",
+    "voltage_product",
+    "zig_zag",
+]

@@ -233,8 +233,8 @@ class RBGP4(TensorProduct):
         block = np.arange(self.block.right, dtype=dtype)
         columns: NDArray[Any] = tiles[..., None, None, None] * dtype.type(self.repeat.right)
         columns = (columns + repeat) * dtype.type(self.inner.right) + inner[..., None, :, None]
-        columns = columns * dtype.type(self.block.right) + block
-        return columns
+        joined: NDArray[Any] = columns * dtype.type(self.block.right) + block
+        return joined
 
     # Overrides that follow the shifts -------------------------------------------------------
 

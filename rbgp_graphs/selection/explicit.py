@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from rbgp_graphs._validation import is_prime, prime_power
+from rbgp_graphs.constructions.chiu import is_chiu_prime
+from rbgp_graphs.constructions.generalized_quadrangle import quadrangle_order
+from rbgp_graphs.constructions.projective_group import group_order
 from rbgp_graphs.graph import Recipe
 from rbgp_graphs.spectral.bounds import ramanujan_bound
 from rbgp_graphs.spectral.composition import field_lift_fibres
@@ -70,8 +74,22 @@ def _members(left: int, right: int, dl: int, dr: int) -> Iterator[Member]:
     if is_prime(dr) and left == dr * dr and right == dl * dr and dl >= 2:
         sigma2 = math.sqrt(-(-dl // dr) * dr)
         yield Member(recipe={"kind": "array_code", "q": dr, "l": dl}, sigma2=sigma2)
+    if prime_power(dr) and left == dr * dr and dl == dr + 1 and right == dr * dl:
+        yield Member(recipe={"kind": "affine_plane", "q": dr}, sigma2=math.sqrt(dr))
+    yield from _polygons(left, right, dl, dr)
     yield from _field_lifts(left, right, dl, dr)
     yield from _lps(left, right, dl)
+    yield from _morgenstern(left, right, dl)
+    yield from _chiu(left, right, dl)
+
+
+def _polygons(left: int, right: int, dl: int, dr: int) -> Iterator[Member]:
+    s, t = dr - 1, dl - 1
+    if left == dr * (s * t + 1) and right == dl * (s * t + 1) and quadrangle_order(s, t):
+        recipe = {"kind": "generalized_quadrangle", "s": s, "t": t}
+        yield Member(recipe=recipe, sigma2=math.sqrt(s + t))
+    if left == right and prime_power(s) and left == (s**6 - 1) // (s - 1):
+        yield Member(recipe={"kind": "generalized_hexagon", "q": s}, sigma2=math.sqrt(3 * s))
 
 
 def _field_lifts(left: int, right: int, b: int, q: int) -> Iterator[Member]:
@@ -101,3 +119,18 @@ def _lps(left: int, right: int, degree: int) -> Iterator[Member]:
         fits = candidate * (candidate**2 - 1) // 2 == left and candidate not in (2, p)
         if fits and is_prime(candidate) and candidate**2 > 4 * p:
             yield Member(recipe={"kind": "lps", "p": p, "q": candidate}, sigma2=2 * math.sqrt(p))
+
+
+def _morgenstern(left: int, right: int, degree: int) -> Iterator[Member]:
+    q = degree - 1
+    if left != right or prime_power(q) is None:
+        return
+    d = next(d for d in itertools.count(2, 2) if group_order(q**d) >= left)
+    if group_order(q**d) == left:
+        yield Member(recipe={"kind": "morgenstern", "q": q, "d": d}, sigma2=2 * math.sqrt(q))
+
+
+def _chiu(left: int, right: int, degree: int) -> Iterator[Member]:
+    q = round((2 * left) ** (1 / 3))
+    if left == right and degree == 3 and q * (q * q - 1) // 2 == left and is_chiu_prime(q):
+        yield Member(recipe={"kind": "chiu", "q": q}, sigma2=2 * math.sqrt(2))

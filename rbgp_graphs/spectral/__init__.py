@@ -21,10 +21,13 @@ from rbgp_graphs.spectral.mask_measures import (
     narc,
     weighted_gap,
 )
+from rbgp_graphs.spectral.search import SearchLevel, SearchResult, search_lift
 from rbgp_graphs.spectral.spectrum import Spectrum, singular_values, spectrum
+from rbgp_graphs.spectral.trials import Cancelled
 from rbgp_graphs.spectral.verdict import Verdict, second_singular_value, verify
 
 __all__ = [
+    "Cancelled",
     "Certificate",
     "CheegerBounds",
     "ComposedGap",
@@ -32,6 +35,8 @@ __all__ = [
     "MeanDifference",
     "MixingDiscrepancy",
     "PathCounts",
+    "SearchLevel",
+    "SearchResult",
     "Spectrum",
     "Verdict",
     "cheeger_bounds",
@@ -45,6 +50,7 @@ __all__ = [
     "narc",
     "path_counts",
     "ramanujan_bound",
+    "search_lift",
     "second_singular_value",
     "singular_values",
     "spectrum",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,11 +13,7 @@ from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
 from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products import TensorProduct
 from rbgp_graphs.products.tensor import MAX_BYTES
-from rbgp_graphs.spectral.numeric import (
-    DENSE_SIDE,
-    dense_singular_values,
-    largest_singular_value,
-)
+from rbgp_graphs.spectral.numeric import DENSE_SIDE, dense_singular_values
 from rbgp_graphs.spectral.verdict import verify
 
 Matrix = sparse.csr_array[Any, tuple[int, int]]
@@ -103,7 +98,8 @@ def two_largest_of_matrix(matrix: Matrix) -> tuple[float, float]:
     Returns
     -------
     (float, float)
-        Descending; the second is 0 if a side has one vertex.
+        Descending; the second is 0 if a side has one vertex. In components with more than 768
+        vertices on both sides, a second value below a millionth of the first is returned as 0.
 
     Notes
     -----
@@ -160,8 +156,9 @@ def _two_of_component(matrix: Matrix) -> tuple[float, float]:
     u, (first,), vt = svds(matrix, k=1, v0=start, solver="arpack", maxiter=20_000)
     u, v = u[:, 0], vt[0]
     rest = float((matrix.data.astype(np.float64) ** 2).sum()) - float(first) ** 2
-    if rest <= math.sqrt(np.finfo(np.float64).eps) * float(first) ** 2:
-        # A solver cannot start on what is left of a matrix of rank one; the trace bounds it.
+    if rest <= 1e-12 * float(first) ** 2:
+        # A solver cannot start on what is left of a matrix of rank one. By the trace, the second
+        # value is below a millionth of the first.
         return float(first), 0.0
     transposed = sparse.csr_array(matrix.T)
 
@@ -185,4 +182,16 @@ def _two_of_component(matrix: Matrix) -> tuple[float, float]:
         rmatmat=backward,
         dtype=np.float64,
     )
-    return float(first), largest_singular_value(deflated).value
+    # A start vector may miss the largest value, two rarely do.
+    found = [
+        svds(
+            deflated,
+            k=1,
+            v0=np.random.default_rng(seed).standard_normal(len(start)),
+            solver="arpack",
+            maxiter=20_000,
+            return_singular_vectors=False,
+        )
+        for seed in (0, 1)
+    ]
+    return float(first), float(np.max(found))

@@ -24,6 +24,7 @@ GOOD: dict[tuple[str, ...], list[str]] = {
     ("generate", "random-biregular"): ["6", "6", "3", "--rng", "1"],
     ("generate", "ramanujan"): ["6", "6", "3"],
     ("design",): ["64", "64", "75%"],
+    ("families",): ["--max-side", "30"],
     ("verify",): ["graph.rbgp"],
     ("show",): ["pattern.rbgp"],
     ("export",): ["pattern.rbgp", "mask.npz"],

@@ -51,7 +51,7 @@ def test_the_girth_is_found_on_request(args: list[str], girth: int | None) -> No
 
 def test_the_facts_say_how_the_graph_was_built() -> None:
     assert "graph      lps(3, 5)\n" in rbgp("generate", "lps", "3", "5").stdout
-    lifted = rbgp("generate", "ramanujan", "12", "12", "3").stdout
+    lifted = rbgp("generate", "ramanujan", "12", "12", "3", "--method", "lift").stdout
     assert "2 times two_lift of complete(3, 3)" in lifted
     assert "4 components" in rbgp("generate", "random-biregular", "4", "4", "1").stdout
 
@@ -69,7 +69,7 @@ def test_the_facts_say_how_the_graph_was_built() -> None:
         (["complete", "3", "-1"], "right is -1, expected at least 1"),
         (["random-biregular", "4", "6", "2"], "3"),
         (["ramanujan", "4", "6", "2"], "3"),
-        (["ramanujan", "9", "9", "1"], "the smallest left degree that works is 2"),
+        (["ramanujan", "9", "9", "1"], " 2"),
         (["random-biregular", "4", "4", "2", "--rng", "-1"], "rng is -1, expected at least 0"),
         (["ramanujan", "4", "4", "2", "--method", "magic"], "'auto', 'explicit', 'lift', 'random'"),
         (["lps", "3.5", "5"], "'3.5' is not a valid integer"),

@@ -24,7 +24,7 @@ def body(lines: list[str]) -> list[str]:
     return [line[1:-1] for line in lines if line[0] in "│|"]
 
 
-@given(patterns(max_side=64), st.data())
+@given(patterns(max_side=6), st.data())
 def test_half_blocks_are_the_cells(pattern: rg.TensorProduct, data: st.DataObject) -> None:
     windows = []
     for size in pattern.shape:
@@ -43,7 +43,7 @@ def test_half_blocks_are_the_cells(pattern: rg.TensorProduct, data: st.DataObjec
     np.testing.assert_array_equal(marks, expected)
 
 
-@given(patterns(max_side=64), st.integers(4, 20))
+@given(patterns(max_side=6), st.integers(4, 20))
 def test_shades_are_the_shares_of_nonzeros(pattern: rg.TensorProduct, columns: int) -> None:
     picture = draw(pattern, (0, pattern.rows), (0, pattern.cols), columns)
     lines = body(picture.lines())
@@ -147,3 +147,9 @@ def test_without_plotly_the_page_leads_to_exit_code_4(
     assert (result.exit_code, result.stdout) == (4, "")
     assert 'pip install "rbgp-graphs[viz]"' in result.stderr
     assert document("show", "pattern.rbgp", "--html", "page.html")["exit_code"] == 4
+
+
+def test_uneven_degrees_are_said(files: Files) -> None:
+    rg.save("uneven.rbgp", rg.BipartiteGraph.from_edges([(0, 0), (0, 1), (1, 1)], shape=(2, 3)))
+    assert "1 to 2 left, 0 to 2 right (not biregular)" in rbgp("show", "uneven.rbgp").stdout
+    assert document("show", "uneven.rbgp")["degrees"] is None

@@ -55,6 +55,28 @@ def test_every_element_but_zero_has_one_inverse(q: int) -> None:
 
 
 @pytest.mark.parametrize("q", ORDERS)
+def test_inverses_differences_and_powers_undo_products_and_sums(q: int) -> None:
+    field = finite_field("q", q)
+    x = np.arange(q)
+    assert field.inverse(0) == 0
+    assert (field.multiply(x[1:], field.inverse(x[1:])) == 1).all()
+    assert (field.add(field.subtract(x[:, None], x), x) == x[:, None]).all()
+    np.testing.assert_array_equal(field.power(x, q), x)
+    np.testing.assert_array_equal(field.power(x, 3), field.multiply(x, field.multiply(x, x)))
+    assert (field.power(x, 0) == 1).all()
+
+
+@pytest.mark.parametrize(("q", "small"), [(4, 2), (16, 4), (9, 3), (16, 2), (27, 3), (7, 7)])
+def test_a_subfield_is_closed(q: int, small: int) -> None:
+    field = finite_field("q", q)
+    found = field.subfield(small)
+    assert len(found) == small
+    assert {0, 1} <= {*found.tolist()}
+    for operation in (field.add, field.multiply):
+        assert np.isin(operation(found[:, None], found), found).all()
+
+
+@pytest.mark.parametrize("q", ORDERS)
 def test_addition_is_digit_by_digit(q: int) -> None:
     field = finite_field("q", q)
     p, k = field.characteristic, field.degree

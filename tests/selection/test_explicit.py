@@ -34,7 +34,7 @@ def test_every_small_member_is_ramanujan_of_the_requested_shape() -> None:
         second = values[1] if len(values) > 1 else 0.0
         assert second <= member.sigma2 + 1e-7
         assert member.sigma2 <= ramanujan_bound(*graph.degrees)
-    assert kinds == {"complete", "projective_plane", "array_code", "field_lift", "transpose"}
+    assert kinds >= {"complete", "projective_plane", "array_code", "field_lift", "transpose"}
 
 
 @pytest.mark.parametrize(
