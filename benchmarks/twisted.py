@@ -10,10 +10,8 @@ import rbgp_graphs as rg
 from benchmarks import machine
 from rbgp_graphs.selection import twist
 
-#: Left and right side of the outer and of the inner graph, repetitions, and nonzeros of a row.
-LARGE = ((32, 128), (32, 32), 4, 256)
-SMALL = ((32, 32), (16, 32), 2, 128)
-Setting = tuple[tuple[int, int], tuple[int, int], int, int]
+#: Sides of the outer and of the inner graph, repetitions of a row, and nonzeros of a row.
+OUTER, INNER, REPEAT, ROW_DEGREE = (32, 128), (32, 32), 4, 256
 
 
 def ratio(pattern: Any) -> float:
@@ -22,29 +20,19 @@ def ratio(pattern: Any) -> float:
     return verdict.sigma2 / verdict.sigma1
 
 
-def regular(left: int, right: int, degree: int) -> rg.BipartiteGraph:
-    """Return a Ramanujan graph, or disjoint complete graphs where none is connected."""
-    if left * degree >= left + right - 1:
-        return rg.ramanujan(left, right, degree)
-    parts = right // degree
-    whole = [(u, v) for u in range(left) for v in range(right) if u * parts // left == v // degree]
-    return rg.BipartiteGraph.from_edges(whole, shape=(left, right))
-
-
-def trade_off(setting: Setting, tries: int) -> list[dict[str, Any]]:
+def trade_off(tries: int) -> list[dict[str, Any]]:
     """Return sigma2/sigma1, plain and twisted, for each way to share the density."""
-    outer_shape, inner_shape, repeat, row_degree = setting
     rows = []
-    outer_degree = outer_shape[1]
-    while outer_degree * inner_shape[1] >= row_degree:
-        outer = regular(*outer_shape, outer_degree)
-        inner = regular(*inner_shape, row_degree // outer_degree)
-        plain = rg.RBGP4(outer, (repeat, 1), inner, (1, 1))
+    outer_degree = OUTER[1]
+    while outer_degree * INNER[1] >= ROW_DEGREE:
+        outer = rg.ramanujan(*OUTER, outer_degree)
+        inner = rg.ramanujan(*INNER, ROW_DEGREE // outer_degree)
+        plain = rg.RBGP4(outer, (REPEAT, 1), inner, (1, 1))
         start = time.perf_counter()
         twisted = twist(plain, tries=tries)
         rows.append(
             {
-                "tiles": outer_degree / outer_shape[1],
+                "tiles": outer_degree / OUTER[1],
                 "plain": ratio(plain),
                 "twisted": ratio(twisted),
                 "index_bytes": (plain.index_bytes, twisted.index_bytes),
@@ -58,24 +46,25 @@ def trade_off(setting: Setting, tries: int) -> list[dict[str, Any]]:
 def main() -> None:
     """Measure and print tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.twisted", description=__doc__)
-    parser.add_argument("--small", action="store_true", help="1024 x 1024 and 87.5 %% instead")
-    parser.add_argument("--tries", type=int, default=16)
-    options = parser.parse_args()
+    parser.add_argument("--tries", type=int, default=16, help="random shifts for each pattern")
+    tries = parser.parse_args().tries
     for name, value in machine.describe().items():
         print(f"{name}: {value}")
     print("tiles present   plain  twisted  index bytes      seconds")
-    for row in trade_off(SMALL if options.small else LARGE, options.tries):
+    for row in trade_off(tries):
         plain, twisted = row["index_bytes"]
         print(
             f"{row['tiles']:13.2%}  {row['plain']:6.3f}  {row['twisted']:7.3f}  "
             f"{plain:6d} {twisted:6d}  {row['seconds']:9.2f}"
         )
-    if not options.small:
-        for seed in range(3):
-            pattern = tower_pattern(seed)
-            print(f"random 2-lifts, seed {seed}: plain {ratio(pattern):.3f}, ", end="")
-            print(f"twisted {ratio(twist(pattern, tries=options.tries)):.3f}")
-        print(f"field_lift(256, 256, 1, 4): {ratio(rg.field_lift(256, 256, 1, 4)):.4f}")
+    for seed in range(3):
+        pattern = tower_pattern(seed)
+        shifted = twist(pattern, tries=tries)
+        print(f"random 2-lifts, seed {seed}: {ratio(pattern):.3f}, twisted {ratio(shifted):.3f}")
+    for twisted in (False, True):
+        designed = rg.design(4096, 4096, 0.9375, twist=twisted)
+        print(f"design, twist={twisted}: {ratio(designed):.4f}, tiles {designed.tile_shape}")
+    print(f"field_lift(256, 256, 1, 4): {ratio(rg.field_lift(256, 256, 1, 4)):.4f}")
 
 
 def tower_pattern(seed: int) -> rg.RBGP4:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import rbgp_graphs as rg
+from rbgp_graphs.selection import twist
 
 BLUE, ORANGE, GREY, LIGHT = "#0072b2", "#d55e00", "#5f6b7a", "#c9d2dc"
 
@@ -109,6 +110,7 @@ def draw_all(folder: Path) -> None:
     draw_spectra(folder / "spectra.svg")
     draw_twist(folder / "twist.svg")
     draw_trade_off(folder / "trade_off.svg")
+    draw_twisted(folder / "twisted.svg")
     draw_limit_law(folder / "limit_law.svg")
 
 
@@ -272,6 +274,31 @@ def draw_limit_law(path: Path) -> None:
         name = "degrees {} and {}".format(*graph.degrees)
         plot.curve(support, rg.spectral.limit_density(*graph.degrees, support), name, color)
     plot.save(path, "The limit law and the singular values of random graphs")
+
+
+def draw_twisted(path: Path) -> None:
+    """Draw the gap against the share of tiles that are present, plain and twisted."""
+    shares = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
+    plot = Plot((0, len(shares) - 1), (0, 1), "share of tiles present", "σ2 / σ1")
+    plot.tick_labels = [f"{share:.4g}" for share in shares]
+    ratios: list[list[float]] = [[], []]
+    for share in shares:
+        outer_degree = round(128 * share)
+        outer = rg.ramanujan(32, 128, outer_degree)
+        inner = rg.ramanujan(32, 32, 256 // outer_degree)
+        plain = rg.RBGP4(outer, (4, 1), inner, (1, 1))
+        for found, pattern in zip(ratios, (plain, twist(plain, tries=2)), strict=True):
+            verdict = rg.verify(pattern)
+            found.append(verdict.sigma2 / verdict.sigma1)
+    plot.curve(np.arange(len(shares)), np.array(ratios[0]), "plain product", BLUE)
+    plot.curve(np.arange(len(shares)), np.array(ratios[1]), "twisted", ORANGE)
+    group, degree = plain.row_group, plain.col_degree
+    limit = np.sqrt(group / degree * (1 - degree / plain.rows) / (1 - group / plain.rows))
+    start, stop = plot.at(0, limit), plot.at(len(shares) - 1, limit)
+    plot.drawing.line(*start, *stop, width=1.5)
+    x, y = start[0] + 8, start[1] - 6
+    plot.drawing.text(x, y, "limit of four equal rows", size=12, anchor="start")
+    plot.save(path, "Second singular value against the share of tiles, plain and twisted")
 
 
 class Plot:

@@ -23,6 +23,7 @@ from rbgp_graphs.cli.files import InputError
 from rbgp_graphs.cli.generate import generate
 from rbgp_graphs.cli.matmul import matmul
 from rbgp_graphs.cli.output import Result, print_json, print_line, print_text
+from rbgp_graphs.cli.search import search
 from rbgp_graphs.cli.show import show
 from rbgp_graphs.cli.verify import verify
 from rbgp_graphs.errors import FormatError, MissingDependencyError, RBGPError
@@ -182,5 +183,5 @@ def main() -> None:
     """
 
 
-for _command in (generate, design, families, verify, show, export, matmul, demo, doctor):
+for _command in (generate, design, families, verify, show, export, matmul, search, demo, doctor):
     main.add_command(_command)

@@ -6,6 +6,8 @@ coordinates of the element, so that 0 and 1 are themselves and addition is digit
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rbgp_graphs._validation import as_prime_power, require
+from rbgp_graphs._validation import as_prime_power, is_prime, require
 
 IntArray = NDArray[np.int64]
 
@@ -64,6 +66,16 @@ class FiniteField:
         """Return the elements of the subfield with `order` elements, ascending."""
         elements = np.arange(self.order)
         return np.flatnonzero(self.power(elements, order) == elements)
+
+
+def has_field(q: int) -> bool:
+    """Return whether `finite_field` works here for a prime power `q`."""
+    return is_prime(q) or _has_galois()
+
+
+@functools.cache
+def _has_galois() -> bool:
+    return importlib.util.find_spec("galois") is not None
 
 
 def finite_field(name: str, q: Any) -> FiniteField:

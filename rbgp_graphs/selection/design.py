@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, get_args
 
-from rbgp_graphs._validation import as_fraction_of_one, as_generator, as_int
+from rbgp_graphs._validation import as_fraction_of_one, as_generator, as_int, is_prime
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, InfeasibleError
 from rbgp_graphs.products import RBGP4
 from rbgp_graphs.selection.explicit import explicit_member
 from rbgp_graphs.selection.feasible import is_connectable, nearest_degrees
 from rbgp_graphs.selection.ramanujan import ramanujan
+from rbgp_graphs.selection.twist import twist as with_good_shifts
 from rbgp_graphs.spectral.bounds import ramanujan_bound
 
 Objective = Literal["balanced", "gap", "speed"]
@@ -76,6 +77,7 @@ def design(
     objective: Objective = "balanced",
     row_group: int | None = None,
     block: tuple[int, int] | None = None,
+    twist: bool = False,
     rng: Any = 0,
 ) -> RBGP4:
     r"""Choose an RBGP4 pattern of exactly the given shape and sparsity.
@@ -95,8 +97,12 @@ def design(
         Number of rows that share one column list, instead of what the objective prefers.
     block : (int, int), optional
         The dense element block; (1, 1) by default.
+    twist : bool
+        Whether the outer edges may shift the inner pattern, with the shifts that
+        `rbgp_graphs.selection.twist` finds. Patterns with denser outer graphs then come into
+        reach.
     rng : int, numpy.random.Generator or None
-        Source of randomness for factors that no explicit family provides.
+        Source of randomness for factors that no explicit family provides, and for shifts.
 
     Returns
     -------
@@ -115,7 +121,8 @@ def design(
     -----
     All ways to split rows, columns and degree over an outer and an inner factor are ranked by
     the sigma2/sigma1 that the best family for each factor promises: the product has the larger
-    of the two. Fewer index entries decide ties.
+    of the two. Fewer index entries decide ties. A twisted product has less than the inner share
+    of that, by about the factor that random shifts of the outer graph give.
 
     Examples
     --------
@@ -129,6 +136,8 @@ def design(
     if objective not in get_args(Objective):
         names = ", ".join(get_args(Objective))
         raise ArgumentError(f"objective is {objective!r}, expected one of {names}")
+    if not isinstance(twist, bool):
+        raise ArgumentTypeError(f"twist is {twist!r}, expected True or False")
     block = _as_block(block)
     groups = _ROW_GROUPS[objective]
     if row_group is not None:
@@ -141,7 +150,7 @@ def design(
     degree = _exact_degree(rows, cols, share)
     best_of_groups = []
     for group in groups:
-        found = list(_candidates(rows, cols, degree, group, block))
+        found = list(_candidates(rows, cols, degree, group, block, twist))
         if found:
             best_of_groups.append(_best(found, objective))
             if best_of_groups[-1].ratio <= _GOOD_RATIO:
@@ -155,7 +164,8 @@ def design(
     best = min(best_of_groups, key=lambda candidate: candidate.ratio)
     outer = ramanujan(*best.outer, rng=generator)
     inner = ramanujan(*best.inner, rng=generator)
-    return RBGP4(outer, (best.repeat, 1), inner, block)
+    pattern = RBGP4(outer, (best.repeat, 1), inner, block)
+    return with_good_shifts(pattern, rng=generator) if twist else pattern
 
 
 def _as_block(block: Any) -> tuple[int, int]:
@@ -197,7 +207,7 @@ def _nearest_shape(rows: int, cols: int, density: float) -> tuple[int, int] | No
 
 
 def _candidates(
-    rows: int, cols: int, degree: int, row_group: int, block: tuple[int, int]
+    rows: int, cols: int, degree: int, row_group: int, block: tuple[int, int], twist: bool
 ) -> Iterator[_Candidate]:
     """Yield all splits of a layer into factors, given the row group and the block."""
     if row_group % block[0] or rows % row_group or cols % block[1] or degree % block[1]:
@@ -217,8 +227,9 @@ def _candidates(
                     core_degree // inner_degree,
                 )
                 ratios = [_promised_ratio(*factor) for factor in (inner, outer)]
-                if None not in ratios:
-                    ratio = max(value for value in ratios if value is not None)
+                if ratios[0] is not None and ratios[1] is not None:
+                    inside = ratios[0] * (_promised_twist(*outer, inner_cols) if twist else 1.0)
+                    ratio = max(inside, ratios[1])
                     yield _Candidate(
                         outer=outer, inner=inner, repeat=repeat, block=block, ratio=ratio
                     )
@@ -252,6 +263,18 @@ def _promised_ratio(left: int, right: int, degree: int) -> float | None:
     if left * degree > _LARGEST_RANDOM_FACTOR:
         return None
     return _RANDOM_SHARE * ramanujan_bound(degree, right_degree) / sigma1
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _promised_twist(left: int, right: int, degree: int, order: int) -> float:
+    """Return the factor by which shifts of an outer graph shrink the inner sigma2/sigma1."""
+    right_degree = left * degree // right
+    # Shifts act like the signs of a random lift, and no norm is below that of one row or column.
+    norm = max(ramanujan_bound(degree, right_degree), math.sqrt(max(degree, right_degree)))
+    if degree == right and (is_prime(order) or order & (order - 1) == 0):
+        # Quadratic shifts: the rows are rows of a character table.
+        norm = min(norm, math.sqrt(order * -(-left // order) * -(-right // order)))
+    return min(1.0, norm / math.sqrt(degree * right_degree))
 
 
 @functools.lru_cache(maxsize=1 << 12)

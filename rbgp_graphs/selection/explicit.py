@@ -10,6 +10,7 @@ from typing import Any
 
 from rbgp_graphs._validation import is_prime, prime_power
 from rbgp_graphs.constructions.chiu import is_chiu_prime
+from rbgp_graphs.constructions.finite_field import has_field
 from rbgp_graphs.constructions.generalized_quadrangle import quadrangle_order
 from rbgp_graphs.constructions.projective_group import group_order
 from rbgp_graphs.graph import Recipe
@@ -47,15 +48,25 @@ def explicit_member(left: int, right: int, degree: int) -> Member | None:
     Returns
     -------
     Member or None
-        None if no family has a Ramanujan graph of exactly this shape and degree.
+        None if no family has a Ramanujan graph of exactly this shape and degree that can be
+        built here: fields whose size is not prime need galois.
     """
     right_degree = left * degree // right
     bound = ramanujan_bound(degree, right_degree)
     found = list(_members(left, right, degree, right_degree))
     for member in _members(right, left, right_degree, degree):
         found.append(Member(recipe=_transposed(member.recipe), sigma2=member.sigma2))
-    fitting = [member for member in found if member.sigma2 <= bound]
+    fitting = [m for m in found if m.sigma2 <= bound and _is_buildable(m.recipe)]
     return min(fitting, key=lambda member: member.sigma2, default=None)
+
+
+def _is_buildable(recipe: Recipe) -> bool:
+    while recipe["kind"] == "transpose":
+        recipe = recipe["of"]
+    if recipe["kind"] in ("complete", "array_code", "lps", "chiu"):
+        return True
+    order: int = recipe.get("q", recipe.get("s")) ** recipe.get("d", 1)
+    return has_field(order)
 
 
 def _transposed(recipe: Recipe) -> dict[str, Any]:
@@ -94,7 +105,7 @@ def _polygons(left: int, right: int, dl: int, dr: int) -> Iterator[Member]:
 
 def _field_lifts(left: int, right: int, b: int, q: int) -> Iterator[Member]:
     power = prime_power(q)
-    if power is None or b > q or b < 2 or left % q:
+    if power is None or not has_field(q) or b > q or b < 2 or left % q:
         return
     p, k = power
     size = left // q

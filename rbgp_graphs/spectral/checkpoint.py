@@ -25,6 +25,7 @@ VERSION = 1
 #: Least time between two writes that are not asked for explicitly, in seconds.
 _PAUSE = 1.0
 _LARGEST_FILE = 2**28
+_LARGEST_NORM = 2.0**32
 _LEVEL_KEYS = {"base", "norms", "leader", "labels"}
 
 
@@ -117,7 +118,10 @@ def _as_path(path: Any) -> Path:
         raise ArgumentTypeError(
             f"checkpoint is {path!r} of type {type(path).__name__}, expected a path or None"
         )
-    return Path(os.path.realpath(os.fsdecode(path)))
+    text = os.fsdecode(path)
+    if not text or "\0" in text:
+        raise ArgumentError(f"checkpoint is {text!r}, expected a file name")
+    return Path(os.path.realpath(text))
 
 
 def _check_place(path: Path) -> None:
@@ -167,9 +171,10 @@ def _read(path: Path, parameters: dict[str, Any]) -> list[LevelRecord]:
     if document["version"] != VERSION:
         raise FormatError(f"checkpoint {path}: version {document['version']!r}, expected {VERSION}")
     if document["search"] != digest_of(parameters):
+        other = _difference(document, parameters)
         raise FormatError(
-            f"checkpoint {path}: belongs to another search, with {_difference(document, parameters)}"
-            "; give the arguments of that search, or another file"
+            f"checkpoint {path}: belongs to another search, with {other}; give the arguments of "
+            "that search, or another file"
         )
     if not isinstance(document["levels"], list):
         raise FormatError(f"checkpoint {path}: levels is not a list")
@@ -198,7 +203,7 @@ def _read_level(path: Path, number: int, level: Any) -> LevelRecord:
         if not isinstance(entry, list) or len(entry) != 2 or type(entry[0]) is not int:
             raise refuse("norms holds something else than pairs")
         index, norm = entry
-        if type(norm) not in (int, float) or not 0 <= norm < math.inf or index < 0:
+        if type(norm) not in (int, float) or not 0 <= norm < _LARGEST_NORM or index < 0:
             raise refuse("norms holds a number out of range")
         norms[index] = float(norm)
     leader = level["leader"]

@@ -69,7 +69,8 @@ def reduce_power_norm(
     gram = matrix @ matrix.T
     scale = bound**-2
     rests_until = np.zeros(len(u), dtype=np.int64)
-    count = min(_CANDIDATES, len(u))
+    # In a small graph most edges would rest, or all be candidates.
+    count, rest = (min(number, -(-len(u) // 4)) for number in (_CANDIDATES, _TABU))
     value, squares = _value(gram * scale, power)
     best_value, best = value, matrix[u, v]
     scores = None
@@ -78,7 +79,7 @@ def reduce_power_norm(
             scores = matrix[u, v] * _gradient(squares, matrix)[u, v]
         free = np.where(rests_until <= step, scores, -np.inf)
         edge = generator.choice(np.argpartition(free, len(u) - count)[-count:])
-        rests_until[edge] = step + _TABU
+        rests_until[edge] = step + rest
         _flip(gram, matrix, u[edge], v[edge])
         new_value, new_squares = _value(gram * scale, power)
         rise = (new_value - value) / value
@@ -88,7 +89,8 @@ def reduce_power_norm(
         value, squares, scores = new_value, new_squares, None
         if value < best_value:
             best_value, best = value, matrix[u, v]
-    return best.astype(np.int64)
+    found: NDArray[np.int64] = best.astype(np.int64)
+    return found
 
 
 def _value(matrix: NDArray[np.float64], power: int) -> tuple[float, list[NDArray[np.float64]]]:

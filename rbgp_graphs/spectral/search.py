@@ -314,17 +314,17 @@ class _Search:
         missing = [number for number in range(self.tries) if number not in record.norms]
         # Chunks keep the way to the workers short; a long local search needs none.
         size = 1 if self.method == "local" or self.keep == "first" else -(-self.tries // 32)
-        if deadline is not None and record.norms and time.monotonic() >= deadline:
+        if deadline is not None and len(missing) < self.tries and time.monotonic() >= deadline:
             missing = []
 
         def is_wanted(number: int) -> bool:
             return self.keep == "best" or number < self._first_good(record)
 
-        report(len(record.norms))
+        report(min(len(record.norms), self.tries))
         for trial in run_all(task, list(_split(missing, size)), executor, deadline, is_wanted):
             record.add(trial)
             self.checkpoint.write()
-            report(len(record.norms))
+            report(min(len(record.norms), self.tries))
 
     def _first_good(self, record: LevelRecord) -> int:
         limit = self.bound * (1 - _MARGIN)
@@ -335,8 +335,6 @@ class _Search:
     ) -> tuple[BipartiteGraph, SearchLevel]:
         """Choose the try of a level, and build its lift."""
         norms = {number: norm for number, norm in record.norms.items() if number < self.tries}
-        if not norms:
-            raise FormatError(f"the checkpoint has no try of level {task.level + 1} in range")
         chosen = min(norms, key=lambda number: (norms[number], number))
         compared = len(norms)
         if self.keep == "first" and (good := self._first_good(record)) < self.tries:
@@ -372,7 +370,7 @@ class _Search:
 
 def _reporter(progress: Progress | None, before: int, total: int) -> Callable[[int], None]:
     def report(done: int) -> None:
-        answer = None if progress is None else progress(min(before + done, total), total)
+        answer = None if progress is None else progress(before + done, total)
         if answer is Cancelled or isinstance(answer, Cancelled):
             raise Cancelled("the search was stopped by its progress callback")
 

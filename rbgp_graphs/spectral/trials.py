@@ -15,7 +15,7 @@ _IN_FLIGHT = 64
 _LONGEST_WAIT = 0.5
 
 
-class Cancelled(RBGPError):
+class Cancelled(RBGPError):  # noqa: N818 - a state, not an error
     """A search was stopped by its progress callback; its checkpoint can be used to go on.
 
     The callback raises it or returns it.
@@ -59,7 +59,7 @@ def run_all(
         for chunk in chunks:
             yield from run_trials(task, chunk)
     else:
-        yield from _run_on(executor, task, chunks)
+        yield from _run_on(executor, task, chunks, is_wanted)
 
 
 def _chunks(
@@ -75,7 +75,10 @@ def _chunks(
 
 
 def _run_on(
-    executor: Executor, task: LevelTask, chunks: Iterator[Sequence[int]]
+    executor: Executor,
+    task: LevelTask,
+    chunks: Iterator[Sequence[int]],
+    is_wanted: Callable[[int], bool],
 ) -> Iterator[Trial]:
     pending: dict[Future[list[Trial]], Sequence[int]] = {}
     try:
@@ -91,6 +94,9 @@ def _run_on(
                 with _as_backend_error(task, pending.pop(future)):
                     trials = future.result()
                 yield from trials
+            for future, chunk in list(pending.items()):
+                if not is_wanted(chunk[0]) and future.cancel():
+                    del pending[future]
     finally:
         for future in pending:
             future.cancel()

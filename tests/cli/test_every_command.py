@@ -29,6 +29,7 @@ GOOD: dict[tuple[str, ...], list[str]] = {
     ("show",): ["pattern.rbgp"],
     ("export",): ["pattern.rbgp", "mask.npz"],
     ("matmul",): ["weights.rbgp", "--batch", "2"],
+    ("search",): ["16", "16", "4", "--tries", "4"],
     ("demo",): [],
     ("doctor",): [],
 }

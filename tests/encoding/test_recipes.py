@@ -56,9 +56,16 @@ LPS: dict[str, Any] = {"kind": "lps", "p": 3, "q": 5}
 FIELD: dict[str, Any] = {"kind": "field_lift", "q": 4, "b": 3, "m": 1, "j": 2}
 ARRAY: dict[str, Any] = {"kind": "array_code", "q": 3, "l": 2}
 PLANE: dict[str, Any] = {"kind": "projective_plane", "q": 2}
+AFFINE: dict[str, Any] = {"kind": "affine_plane", "q": 4}
+QUADRANGLE: dict[str, Any] = {"kind": "generalized_quadrangle", "s": 2, "t": 4}
+HEXAGON: dict[str, Any] = {"kind": "generalized_hexagon", "q": 2}
+CHIU: dict[str, Any] = {"kind": "chiu", "q": 3}
+MORGENSTERN: dict[str, Any] = {"kind": "morgenstern", "q": 3, "d": 2}
+MARGULIS: dict[str, Any] = {"kind": "margulis_gabber_galil", "n": 6}
 TRANSPOSE: dict[str, Any] = {"kind": "transpose", "of": TWO_LIFT}
 GRAPHS = [
     COMPLETE, BITMASK, EDGES, TWO_LIFT, CYCLIC, LIFT, LPS, FIELD, ARRAY, PLANE, TRANSPOSE,
+    AFFINE, QUADRANGLE, HEXAGON, CHIU, MORGENSTERN, MARGULIS,
 ]  # fmt: skip
 RBGP4: dict[str, Any] = {
     "kind": "rbgp4",

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from rbgp_graphs import TensorProduct, complete, projective_plane, ramanujan
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
 from rbgp_graphs.products import RBGP4, voltage_product
-from rbgp_graphs.selection import twist
+from rbgp_graphs.selection import design, twist
 from rbgp_graphs.spectral import verify
 from rbgp_graphs.testing.strategies import rbgp4_patterns
 
@@ -69,3 +71,41 @@ def test_bad_arguments_are_refused() -> None:
         twist(plain, tries=-1)
     with pytest.raises(ArgumentTypeError, match="rng is 'x'"):
         twist(plain, rng="x")
+
+
+# The keyword of design
+
+
+@settings(max_examples=12)
+@given(
+    st.sampled_from([32, 64, 128]),
+    st.sampled_from([32, 64, 128]),
+    st.sampled_from([0.5, 0.75, 0.875]),
+    st.sampled_from(["gap", "balanced", "speed"]),
+)
+def test_a_twisted_design_meets_its_request(
+    rows: int, cols: int, sparsity: float, objective: Any
+) -> None:
+    pattern = design(rows, cols, sparsity, objective=objective, twist=True)
+    assert pattern.shape == (rows, cols)
+    assert pattern.sparsity == sparsity
+    assert verify(pattern).connected
+    assert pattern == design(rows, cols, sparsity, objective=objective, twist=True)
+
+
+@pytest.mark.parametrize("sparsity", [0.75, 0.875])
+def test_a_twisted_design_has_a_far_better_gap_for_the_same_row_group(sparsity: float) -> None:
+    plain = design(1024, 1024, sparsity)
+    twisted = design(1024, 1024, sparsity, twist=True)
+    assert not plain.is_twisted
+    assert twisted.is_twisted
+    assert twisted.row_group == plain.row_group == 4
+    ratios = [v.sigma2 / v.sigma1 for v in (verify(plain), verify(twisted))]
+    assert ratios[1] < 0.7 * ratios[0]
+    group, degree = twisted.row_group, twisted.col_degree
+    assert ratios[1] ** 2 >= group / degree * (1 - degree / 1024) / (1 - group / 1024) - 1e-12
+
+
+def test_twist_must_be_a_bool() -> None:
+    with pytest.raises(ArgumentTypeError, match="twist is 1, expected True or False"):
+        design(64, 64, 0.5, twist=1)  # type: ignore[arg-type]
