@@ -1,6 +1,10 @@
 """Ramanujan graphs, their products as sparsity patterns, and matmul with them."""
 
-from rbgp_graphs import constructions, encoding, export, gpu, products, spectral, viz
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rbgp_graphs import constructions, encoding, export, gpu, products, spectral
 from rbgp_graphs.constructions import (
     affine_plane,
     array_code,
@@ -34,6 +38,9 @@ from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products import RBGP4, TensorProduct
 from rbgp_graphs.selection import design, families, ramanujan
 from rbgp_graphs.spectral import verify
+
+if TYPE_CHECKING:
+    from rbgp_graphs import viz
 
 __all__ = [
     "RBGP4",
@@ -79,3 +86,11 @@ __all__ = [
     "verify",
     "viz",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "viz":  # Loaded at first use: it takes a quarter of the package's own import time.
+        import importlib
+
+        return importlib.import_module("rbgp_graphs.viz")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -110,6 +110,73 @@ def projective_plane(q: int, **output: Any) -> Result:
     return _result(lambda: rg.projective_plane(q), **output)
 
 
+@_family("rbgp generate affine-plane 7 -o plane.rbgp")
+@click.argument("q", type=int)
+def affine_plane(q: int, **output: Any) -> Result:
+    """Build the graph of the affine plane of order Q.
+
+    Q is a prime power. The graph joins Q^2 points and Q^2 + Q lines; its degrees are Q + 1 and Q.
+    """
+    return _result(lambda: rg.affine_plane(q), **output)
+
+
+@_family("rbgp generate generalized-quadrangle 2 4 --girth")
+@click.argument("s", type=int)
+@click.argument("t", type=int)
+def generalized_quadrangle(s: int, t: int, **output: Any) -> Result:
+    """Build the graph of a quadrangle GQ(S, T).
+
+    For a prime power q there are (q, q), (q, q^2) and (q^2, q). The graph joins (S+1)(ST+1)
+    points and (T+1)(ST+1) lines; its degrees are T + 1 and S + 1.
+    """
+    return _result(lambda: rg.generalized_quadrangle(s, t), **output)
+
+
+@_family("rbgp generate generalized-hexagon 2 --girth")
+@click.argument("q", type=int)
+def generalized_hexagon(q: int, **output: Any) -> Result:
+    """Build the graph of the hexagon of order Q.
+
+    It is the split Cayley hexagon. Q is a prime power. The graph joins (Q^6-1)/(Q-1) points and
+    as many lines; its degree is Q + 1.
+    """
+    return _result(lambda: rg.generalized_hexagon(q), **output)
+
+
+@_family("rbgp generate chiu 17 -o cubic.rbgp")
+@click.argument("q", type=int)
+def chiu(q: int, **output: Any) -> Result:
+    """Build the Ramanujan graph of Chiu of degree 3.
+
+    Q is a prime for which -2 and 13 are squares: 3, 17, 43 and so on. The graph has Q(Q^2-1)/2
+    vertices a side.
+    """
+    return _result(lambda: rg.chiu(q), **output)
+
+
+@_family("rbgp generate morgenstern 3 2 -o graph.rbgp")
+@click.argument("q", type=int)
+@click.argument("d", type=int)
+def morgenstern(q: int, d: int, **output: Any) -> Result:
+    """Build a Ramanujan graph of degree Q + 1.
+
+    It is that of Morgenstern over the field with Q^D elements. Q is a prime power and D is even.
+    The graph has Q^D(Q^2D-1) vertices a side, half as many for odd Q.
+    """
+    return _result(lambda: rg.morgenstern(q, d), **output)
+
+
+@_family("rbgp generate margulis-gabber-galil 8")
+@click.argument("n", type=int)
+def margulis_gabber_galil(n: int, **output: Any) -> Result:
+    """Build an expander that is not Ramanujan.
+
+    It is that of Margulis, Gabber and Galil, to compare with. The graph has N^2 vertices a side
+    with at most 5 neighbours, and is not biregular.
+    """
+    return _result(lambda: rg.margulis_gabber_galil(n), **output)
+
+
 @_family("rbgp generate array-code 7 3 -o code.rbgp")
 @click.argument("q", type=int)
 @click.argument("l", type=int)

@@ -16,7 +16,7 @@ _LARGEST_NUM_EDGES = 2**28
 #: Proposed switches per edge; 30 left no trace of the start in the spectra (tests).
 _SWITCHES_PER_EDGE = 30
 #: Below this many proposals the interpreter is done before a compiler has started.
-_COMPILE_FROM = 300_000
+_COMPILE_FROM = 1_000_000
 
 
 def random_biregular(left: int, right: int, degree: int, rng: Any = None) -> BipartiteGraph:
@@ -90,35 +90,44 @@ def check_divisible(left: int, right: int, degree: int) -> None:
 
 def _shuffle(table: NDArray[np.int64], generator: np.random.Generator) -> None:
     proposals = _SWITCHES_PER_EDGE * table.size
-    switch = _compiled_switch() if proposals >= _COMPILE_FROM else _switch
+    compiled = _compiled_switch() if proposals >= _COMPILE_FROM else None
+    rows = table.tolist() if compiled is None else []
     while proposals > 0:
         chunk = min(proposals, 1 << 20)
-        switch(table, generator.integers(0, table.size, size=(chunk, 2)))
+        pairs = generator.integers(0, table.size, size=(chunk, 2))
+        if compiled is None:
+            _switch(rows, pairs.tolist())  # Lists are what the interpreter is quick with.
+        else:
+            compiled(table, pairs)
         proposals -= chunk
+    if compiled is None:
+        table[:] = rows
 
 
 @functools.cache
 def _compiled_switch() -> Any:
+    """Return the compiled `_switch`, or None without numba: the same steps, only slower."""
     try:
         from numba import njit
     except ImportError:
-        return _switch  # The same steps, only slower.
+        return None
     return njit(_switch)
 
 
-def _switch(table: NDArray[np.int64], pairs: NDArray[np.int64]) -> None:
+def _switch(table: Any, pairs: Any) -> None:
     """Exchange the right ends of pairs of edges wherever the graph stays simple."""
-    degree = table.shape[1]
-    for k in range(pairs.shape[0]):
-        u, place_u = divmod(pairs[k, 0], degree)
-        x, place_x = divmod(pairs[k, 1], degree)
-        v, y = table[u, place_u], table[x, place_x]
+    degree = len(table[0])
+    for pair in pairs:
+        u, place_u = divmod(pair[0], degree)
+        x, place_x = divmod(pair[1], degree)
+        row_u, row_x = table[u], table[x]
+        v, y = row_u[place_u], row_x[place_x]
         if u == x or v == y:
             continue
         free = True
         for place in range(degree):
-            if table[u, place] == y or table[x, place] == v:
+            if row_u[place] == y or row_x[place] == v:
                 free = False
                 break
         if free:
-            table[u, place_u], table[x, place_x] = y, v
+            row_u[place_u], row_x[place_x] = y, v

@@ -44,11 +44,20 @@ def _field_lift_square(q: int, b: int, m: int, j: int) -> int:
 
 
 THEOREMS: dict[str, FamilyTheorem] = {
+    "affine_plane": FamilyTheorem(
+        ("q",), lambda q: q, is_exact=True, source="two points lie on one line"
+    ),
     "array_code": FamilyTheorem(
         ("l", "q"),
         lambda q, l: -(-l // q) * q,  # noqa: E741 - the name in the paper
         is_exact=True,
         source="Burnwal, Sinha and Vidyasagar, arXiv:1910.03937",
+    ),
+    "chiu": FamilyTheorem(
+        ("q",),
+        lambda q: 8,  # noqa: ARG005 - the bound does not depend on q
+        is_exact=False,
+        source="Chiu, Cubic Ramanujan graphs, Combinatorica 12 (1992)",
     ),
     "field_lift": FamilyTheorem(
         ("b", "j", "m", "q"),
@@ -56,11 +65,29 @@ THEOREMS: dict[str, FamilyTheorem] = {
         is_exact=True,
         source="fibres of the characters of an abelian lift, counted",
     ),
+    "generalized_hexagon": FamilyTheorem(
+        ("q",),
+        lambda q: 3 * q,
+        is_exact=True,
+        source="Feit and Higman 1964, eigenvalues of generalized polygons",
+    ),
+    "generalized_quadrangle": FamilyTheorem(
+        ("s", "t"),
+        lambda s, t: s + t,
+        is_exact=True,
+        source="a point off a line is collinear with one point of the line",
+    ),
     "lps": FamilyTheorem(
         ("p", "q"),
         lambda p, q: 4 * p,  # noqa: ARG005 - the bound does not depend on q
         is_exact=False,
         source="Lubotzky, Phillips, Sarnak 1988; primes 3 modulo 4: Davidoff, Sarnak, Valette 2003",
+    ),
+    "morgenstern": FamilyTheorem(
+        ("d", "q"),
+        lambda q, d: 4 * q,  # noqa: ARG005 - the bound does not depend on d
+        is_exact=False,
+        source="Morgenstern, J. Combin. Theory B 62 (1994)",
     ),
     "projective_plane": FamilyTheorem(
         ("q",), lambda q: q, is_exact=True, source="two lines meet in one point"

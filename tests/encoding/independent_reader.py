@@ -90,7 +90,10 @@ def graph(recipe: dict[str, Any]) -> Matrix:
     families: dict[str, Callable[..., Matrix]] = {
         "array_code": array_code,
         "projective_plane": projective_plane,
+        "affine_plane": affine_plane,
+        "chiu": chiu,
         "field_lift": field_lift,
+        "margulis_gabber_galil": margulis_gabber_galil,
         "lps": lps,
     }
     parameters = {key: value for key, value in recipe.items() if key not in ("kind", "allow_small")}
@@ -169,6 +172,24 @@ def projective_plane(q: int) -> Matrix:
     )
 
 
+def affine_plane(q: int) -> Matrix:
+    field = Field(q)
+    matrix = np.zeros((q * q, q * q + q), dtype=np.int64)
+    for x, m, c in itertools.product(range(q), repeat=3):
+        matrix[x * q + field.add(field.multiply(m, x), c), m * q + c] = 1
+    for x, y in itertools.product(range(q), repeat=2):
+        matrix[x * q + y, q * q + x] = 1
+    return matrix
+
+
+def margulis_gabber_galil(n: int) -> Matrix:
+    matrix = np.zeros((n * n, n * n), dtype=np.int64)
+    for x, y in itertools.product(range(n), repeat=2):
+        for u, v in ((x, y), (x, x + y), (x, x + y + 1), (x + y, y), (x + y + 1, y)):
+            matrix[x * n + y, u % n * n + v % n] = 1
+    return matrix
+
+
 def field_lift(q: int, b: int, m: int, j: int) -> Matrix:
     field = Field(q)
     p = field.p
@@ -186,9 +207,12 @@ def field_lift(q: int, b: int, m: int, j: int) -> Matrix:
     return matrix
 
 
+def chiu(q: int) -> Matrix:
+    i, r = (next(n for n in range(q) if (n * n - square) % q == 0) for square in (-2, -26))
+    return cayley(q, [(1, 0, 0, -1), (2 + i, r, r, 2 - i), (2 - i, -r, -r, 2 + i)])
+
+
 def lps(p: int, q: int) -> Matrix:
-    squares = sorted({n * n % q for n in range(1, q)})
-    others = [n for n in range(1, q) if n not in squares]
     pairs = itertools.product(range(q), repeat=2)
     x, y = next((x, y) for x, y in pairs if (x * x + y * y + 1) % q == 0)
     solutions: set[tuple[int, ...]] = set()
@@ -198,6 +222,16 @@ def lps(p: int, q: int) -> Matrix:
         if sum(n * n for n in found) == p and [n % 2 for n in found] == wanted:
             solutions.add(max(found, opposite))
     assert len(solutions) == p + 1
+    factors = [
+        (a0 + a1 * x - a3 * y, a1 * y + a2 + a3 * x, a1 * y - a2 + a3 * x, a0 - a1 * x + a3 * y)
+        for a0, a1, a2, a3 in solutions
+    ]
+    return cayley(q, factors)
+
+
+def cayley(q: int, factors: list[tuple[int, int, int, int]]) -> Matrix:
+    squares = sorted({n * n % q for n in range(1, q)})
+    others = [n for n in range(1, q) if n not in squares]
 
     def number(a: int, b: int, c: int, d: int) -> int:
         scale = pow(c if c % q else d, -1, q)
@@ -214,9 +248,7 @@ def lps(p: int, q: int) -> Matrix:
     for a, b, c, d in normal:
         if (a * d - b * c) % q not in squares:
             continue
-        for a0, a1, a2, a3 in solutions:
-            e, f = a0 + a1 * x - a3 * y, a1 * y + a2 + a3 * x
-            g, h = a1 * y - a2 + a3 * x, a0 - a1 * x + a3 * y
+        for e, f, g, h in factors:
             right = number(a * e + b * g, a * f + b * h, c * e + d * g, c * f + d * h)
             matrix[number(a, b, c, d), right] += 1
     return matrix

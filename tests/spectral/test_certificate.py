@@ -311,6 +311,45 @@ def test_proofs_that_rest_on_structure_fail_with_one_edge_moved(graph: Bipartite
         assert not certificate.check(other)
 
 
+@pytest.mark.parametrize(
+    ("graph", "square", "source"),
+    [
+        (rg.affine_plane(4), 4, "two points lie on one line"),
+        (rg.affine_plane(5).T, 5, "two points lie on one line"),
+        (rg.generalized_quadrangle(2, 4), 6, "collinear with one point"),
+        (rg.generalized_quadrangle(3, 3), 6, "collinear with one point"),
+        (rg.generalized_quadrangle(4, 2).T, 6, "collinear with one point"),
+        (rg.generalized_hexagon(2), 6, "Feit and Higman"),
+        (rg.generalized_hexagon(3), 9, "Feit and Higman"),
+        (rg.chiu(3), None, "Chiu"),
+        (rg.chiu(17), None, "Chiu"),
+        (rg.morgenstern(2, 2), None, "Morgenstern"),
+        (rg.morgenstern(3, 2).T, None, "Morgenstern"),
+    ],
+    ids=str,
+)
+def test_a_member_of_a_family_is_proved_by_the_theorem_of_the_family(
+    graph: BipartiteGraph, square: int | None, source: str
+) -> None:
+    verdict = proved(graph)
+    assert (verdict.status, verdict.is_ramanujan) == ("proved", True)
+    assert verdict.method.startswith("theorem of the family: ")
+    assert source in verdict.method
+    # The bound of the theorem is also what a dense SVD finds.
+    assert graph.left > 1000 or excess(graph) < 1e-9
+    if square is not None:
+        assert verdict.sigma2_squared == square
+        assert verdict.sigma2 == pytest.approx(math.sqrt(square), abs=1e-9)
+    certificate = stored(verdict)
+    assert certificate.proof.kind == "theorem"
+    assert certificate.check(graph)
+    assert certificate.check(plain(graph))
+    other = moved_edge(graph, 0)
+    assert not certificate.check(other)
+    forged = Certificate(ramanujan=True, digest=other.digest, proof=certificate.proof)
+    assert not forged.check(other)
+
+
 # Corruption -------------------------------------------------------------------------------------
 
 _SAMPLES: list[Pattern] = [
