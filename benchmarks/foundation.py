@@ -25,8 +25,9 @@ def measure() -> dict[str, Any]:
     tower = _tower_pattern()
     huge = rg.RBGP4(rg.ramanujan(250, 250, 10), (2, 2), rg.ramanujan(1000, 1000, 10), (2, 2))
     seconds = {
-        "import rbgp_graphs (fresh process)": _import_seconds("rbgp_graphs"),
-        "import numpy, scipy.sparse (fresh process)": _import_seconds("numpy, scipy.sparse"),
+        "import rbgp_graphs (fresh process)": _import_seconds("import rbgp_graphs"),
+        "from rbgp_graphs import * (fresh process)": _import_seconds("from rbgp_graphs import *"),
+        "import numpy, scipy.sparse (fresh process)": _import_seconds("import numpy, scipy.sparse"),
         "lps(5, 29)": _median(lambda: rg.lps(5, 29)),
         "lps(5, 101)": _median(lambda: rg.lps(5, 101)),
         "verify(lps(5, 29))": _median(lambda: rg.verify(rg.lps(5, 29))),
@@ -79,8 +80,8 @@ def _median(call: Callable[[], Any], inner: int = 1) -> float:
     return statistics.median(times)
 
 
-def _import_seconds(modules: str) -> float:
-    code = f"import time; t = time.perf_counter(); import {modules}; print(time.perf_counter() - t)"
+def _import_seconds(statement: str) -> float:
+    code = f"import time; t = time.perf_counter(); {statement}; print(time.perf_counter() - t)"
     runs = [
         float(subprocess.check_output([sys.executable, "-c", code], text=True))
         for _ in range(_REPEATS)

@@ -18,7 +18,8 @@ from sphinx.util import logging
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-import cli_reference  # noqa: E402 (these two lie beside this file)
+import benchmark_tables  # noqa: E402
+import cli_reference  # noqa: E402 (these lie beside this file)
 import figures  # noqa: E402
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 cli_reference.write_reference(HERE / "_generated" / "cli.md")
+benchmark_tables.write_tables(
+    HERE / "benchmarks" / "foundation.json", HERE / "_generated" / "foundation.md"
+)
 figures.draw_all(HERE / "_generated")
 
 project = "rbgp-graphs"

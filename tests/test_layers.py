@@ -143,7 +143,21 @@ def loaded_after(statement: str) -> set[str]:
 def test_importing_the_package_loads_nothing_heavy() -> None:
     loaded = loaded_after("import rbgp_graphs")
     assert "rbgp_graphs" in loaded
+    assert loaded.isdisjoint({*HEAVY, "scipy", "numpy"})
+
+
+def test_using_every_public_name_loads_nothing_heavy() -> None:
+    loaded = loaded_after("from rbgp_graphs import *")
+    assert "scipy" in loaded
     assert loaded.isdisjoint(HEAVY)
+
+
+def test_every_public_name_is_there_and_no_other() -> None:
+    assert {*rbgp_graphs.__all__} <= {*dir(rbgp_graphs)}
+    for name in rbgp_graphs.__all__:
+        assert getattr(rbgp_graphs, name).__name__.endswith(name)
+    with pytest.raises(AttributeError, match="no attribute 'no_such_name'"):
+        _ = rbgp_graphs.no_such_name  # type: ignore[attr-defined]
 
 
 def test_a_heavy_import_would_be_seen() -> None:
