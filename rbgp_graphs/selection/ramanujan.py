@@ -146,7 +146,7 @@ def _good_two_lift(base: BipartiteGraph, generator: np.random.Generator) -> Bipa
     bound = ramanujan_bound(*(base.degrees or (0, 0))) * (1 - _MARGIN)
     for _ in range(_TRIES):
         lifted = random_lift(base, rng=generator)
-        (signed,) = lift_blocks(lifted.recipe)
+        ((signed, _),) = lift_blocks(lifted.recipe)
         if largest_singular_value(signed).value <= bound and lifted.is_connected:
             return lifted
     return None

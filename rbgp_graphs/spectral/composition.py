@@ -36,23 +36,17 @@ def second_singular_value_of_graph(graph: BipartiteGraph) -> Estimate:
     return second_singular_value_directly(graph) if rule is None else rule(recipe)
 
 
-def lift_blocks(recipe: Any) -> Iterator[NDArray[Any]]:
+def lift_blocks(recipe: Any) -> Iterator[tuple[Any, int]]:
     """Yield the matrices whose singular values a 2-lift or cyclic lift adds to its base.
 
-    Each is a sparse array of the shape of the base; a complex one stands for itself and its
-    conjugate, which have the same singular values.
+    Each is a sparse array of the shape of the base, with how often its singular values count:
+    twice for a complex one, which stands for its conjugate too.
     """
     base = rebuild(recipe["base"])
-    for weights, _ in _lift_weights(recipe, base.num_edges):
+    for weights, count in _lift_weights(recipe, base.num_edges):
         block: Any = base.biadjacency(weights.dtype)
         block.data[:] = weights
-        yield block
-
-
-def lift_block_multiplicities(recipe: Any) -> list[int]:
-    """Return how often each block of `lift_blocks` counts: 2 for a conjugate pair, else 1."""
-    base = rebuild(recipe["base"])
-    return [count for _, count in _lift_weights(recipe, base.num_edges)]
+        yield block, count
 
 
 def _lift_weights(recipe: Any, num_edges: int) -> Iterator[tuple[NDArray[Any], int]]:
@@ -133,7 +127,7 @@ def _generalized_hexagon(recipe: Any) -> Estimate:
 
 def _lift(recipe: Any) -> Estimate:
     old = second_singular_value_of_graph(rebuild(recipe["base"]))
-    new = [largest_singular_value(block) for block in lift_blocks(recipe)]
+    new = [largest_singular_value(block) for block, _ in lift_blocks(recipe)]
     return replace(largest([old, *new]), method="lift level by level")
 
 

@@ -17,7 +17,6 @@ from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products import RBGP4, TensorProduct
 from rbgp_graphs.spectral.composition import (
     field_lift_fibres,
-    lift_block_multiplicities,
     lift_blocks,
 )
 from rbgp_graphs.spectral.numeric import dense_singular_values
@@ -184,9 +183,7 @@ def _of_graph(graph: BipartiteGraph) -> Spectrum:
         return _clusters(values, [1, *(fibres[size] for size in sizes)], small)
     if recipe["kind"] in ("two_lift", "cyclic_lift"):
         parts = [_of_graph(rebuild(recipe["base"]))]
-        for block, count in zip(
-            lift_blocks(recipe), lift_block_multiplicities(recipe), strict=True
-        ):
+        for block, count in lift_blocks(recipe):
             new = dense_singular_values(_checked_dense(block))
             parts.append(_clusters(new, np.full(len(new), count)))
         return _clusters(
