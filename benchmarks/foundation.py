@@ -1,4 +1,4 @@
-"""Times of import, constructions, verdicts, files, windows and the product."""
+"""Times of import, constructions, verdicts, files and windows."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 import networkx as nx
-import numpy as np
 
 import rbgp_graphs as rg
-from rbgp_graphs.gpu.comparison import compare
 
 _REPEATS = 5
 
@@ -54,13 +51,7 @@ def measure() -> dict[str, Any]:
         "4096 x 4096, 93.75 %, towers of random 2-lifts": len(rg.dumps(tower)),
         "CSR with 32-bit indices, the same pattern": 4 * (layer.nnz + layer.rows + 1),
     }
-    values = np.random.default_rng(0).standard_normal((layer.rows, layer.row_degree))
-    matrix = rg.gpu.RBGP4Matrix(layer, values.astype(np.float32))
-    return {
-        "seconds": seconds,
-        "bytes": sizes,
-        "product_4096_n256_float32": [asdict(timing) for timing in compare(matrix, 256)],
-    }
+    return {"seconds": seconds, "bytes": sizes}
 
 
 def _tower_pattern() -> rg.RBGP4:

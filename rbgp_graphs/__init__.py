@@ -6,8 +6,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rbgp_graphs import constructions, encoding, export, gpu, products, spectral, viz
+    from rbgp_graphs import bench, constructions, encoding, export, gpu, products, spectral, viz
     from rbgp_graphs.constructions import (
+        abelian_cover,
         affine_plane,
         array_code,
         chiu,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     )
     from rbgp_graphs.graph import BipartiteGraph
     from rbgp_graphs.products import RBGP4, TensorProduct
-    from rbgp_graphs.selection import design, families, ramanujan
+    from rbgp_graphs.selection import design, design_space, families, ramanujan
     from rbgp_graphs.spectral import verify
 
 __all__ = [
@@ -52,13 +53,16 @@ __all__ = [
     "MissingDependencyError",
     "RBGPError",
     "TensorProduct",
+    "abelian_cover",
     "affine_plane",
     "array_code",
+    "bench",
     "chiu",
     "complete",
     "constructions",
     "cyclic_lift",
     "design",
+    "design_space",
     "double_cover",
     "dumps",
     "encoding",
@@ -87,6 +91,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "abelian_cover": "rbgp_graphs.constructions",
     "affine_plane": "rbgp_graphs.constructions",
     "array_code": "rbgp_graphs.constructions",
     "chiu": "rbgp_graphs.constructions",
@@ -119,6 +124,7 @@ _MODULES = {
     "RBGP4": "rbgp_graphs.products",
     "TensorProduct": "rbgp_graphs.products",
     "design": "rbgp_graphs.selection",
+    "design_space": "rbgp_graphs.selection",
     "families": "rbgp_graphs.selection",
     "ramanujan": "rbgp_graphs.selection",
     "verify": "rbgp_graphs.spectral",

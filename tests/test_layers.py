@@ -17,14 +17,14 @@ PACKAGE = Path(rbgp_graphs.__file__).parent
 #: From the bottom to the top; the parts of a row stand side by side.
 LAYERS = (
     ("errors",),
-    ("_validation",),
+    ("_machine", "_validation"),
     ("graph",),
     ("constructions",),
     ("products",),
     ("spectral",),
     ("selection",),
     ("encoding", "gpu", "export"),
-    ("nn", "viz"),
+    ("bench", "nn", "viz"),
     ("demo",),
     ("cli",),
     ("__main__",),

@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 
+from rbgp_graphs.cli.bench import bench
+from rbgp_graphs.cli.catalogue import catalogue
 from rbgp_graphs.cli.command import Group
 from rbgp_graphs.cli.demo import demo
 from rbgp_graphs.cli.design import design
@@ -183,5 +185,18 @@ def main() -> None:
     """
 
 
-for _command in (generate, design, families, verify, show, export, matmul, search, demo, doctor):
+for _command in (
+    generate,
+    design,
+    families,
+    catalogue,
+    verify,
+    show,
+    export,
+    matmul,
+    bench,
+    search,
+    demo,
+    doctor,
+):
     main.add_command(_command)

@@ -8,7 +8,7 @@ from typing import Any
 
 import rbgp_graphs as rg
 from rbgp_graphs.cli.output import Table
-from rbgp_graphs.spectral import Verdict
+from rbgp_graphs.spectral import Certificate, Verdict
 
 Subject = rg.BipartiteGraph | rg.TensorProduct
 
@@ -44,6 +44,9 @@ def expression(recipe: Mapping[str, Any]) -> str:
     if "base" not in recipe:
         if kind in ("bitmask", "edges"):
             return f"stored as {kind}"
+        if kind == "abelian_cover":
+            group = " x ".join(f"Z{order}" for order in recipe["orders"]) or "Z1"
+            return f"abelian_cover({recipe['left']} x {recipe['right']} orbits of {group})"
         numbers = [str(value) for value in recipe.values() if type(value) is int]
         flags = [f"{key}={value}" for key, value in recipe.items() if type(value) is bool]
         return f"{kind}({', '.join(numbers + flags)})"
@@ -184,6 +187,51 @@ def verdict_data(subject: Subject, verdict: Verdict) -> dict[str, Any]:
         named = zip(subject.factor_names, data["factors"], strict=True)
         data["factors"] = [{"name": name, **factor} for name, factor in named]
     return data
+
+
+def claim_of(certificate: Certificate) -> str:
+    """Return what a certificate claims, in words."""
+    claim = "Ramanujan" if certificate.ramanujan else "not Ramanujan"
+    return f"{claim}, both bounds" if certificate.two_sided else claim
+
+
+def certificate_data(certificate: Certificate) -> dict[str, Any]:
+    """Return a certificate as JSON-able data, with its method in words."""
+    return {**certificate.to_dict(), "method": certificate.method}
+
+
+def certificates_table(rows: list[tuple[str, str, str]]) -> Table:
+    """Return a table of certificates: part, claim and what a check said."""
+    return Table(columns=("about", "claim", "check"), rows=rows)
+
+
+def certificate_words(certificates: Mapping[str, Certificate]) -> dict[str, str]:
+    """Return the claim of each certificate and how it is proved."""
+    return {
+        f"certificate, {name}": f"{claim_of(certificate)}, by {_steps(certificate.proof.to_dict())}"
+        for name, certificate in certificates.items()
+    }
+
+
+def _steps(proof: Mapping[str, Any]) -> str:
+    """Return the tree of a proof on one line, with its numbers."""
+    inner, own = [], []
+    for key, value in proof.items():
+        if isinstance(value, Mapping):
+            inner.append(f"{key}: {_steps(value)}")
+        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+            inner += [_steps(part) for part in value]
+        elif key != "kind":
+            own.append(f"{key} {_shortened(value)}")
+    text = proof["kind"].replace("_", " ")
+    if own:
+        text += f" ({', '.join(own)})"
+    return f"{text} [{'; '.join(inner)}]" if inner else text
+
+
+def _shortened(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 20 else f"{text[:12]}... of {len(text)} characters"
 
 
 def gap_words(verdict: Verdict) -> dict[str, str]:

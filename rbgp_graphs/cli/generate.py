@@ -215,14 +215,24 @@ def random_biregular(left: int, right: int, degree: int, rng: int, **output: Any
     type=click.Choice(get_args(Method)),
     default="auto",
     show_default=True,
-    help="Explicit families, towers of 2-lifts, random graphs, or the first that works.",
+    help="Explicit families, the catalogue, towers of 2-lifts, random graphs, or what works.",
 )
+@click.option("--catalogue", metavar="FILE", help="Also choose from this catalogue of your own.")
 def ramanujan(
-    left: int, right: int, degree: int, rng: int, method: Method, **output: Any
+    left: int,
+    right: int,
+    degree: int,
+    rng: int,
+    method: Method,
+    catalogue: str | None,
+    **output: Any,
 ) -> Result:
     """Find a Ramanujan graph of this shape and degree.
 
     The shape is met exactly, and DEGREE is that of the left vertices. LEFT * DEGREE is a multiple
     of RIGHT.
     """
-    return _result(lambda: rg.ramanujan(left, right, degree, rng=rng, method=method), **output)
+    return _result(
+        lambda: rg.ramanujan(left, right, degree, rng=rng, method=method, catalogue=catalogue),
+        **output,
+    )

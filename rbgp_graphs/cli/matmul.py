@@ -12,15 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 import rbgp_graphs as rg
+from rbgp_graphs.bench import CPU_PEERS, compare
 from rbgp_graphs.cli.command import Command, examples, force_option
 from rbgp_graphs.cli.facts import percent, size
 from rbgp_graphs.cli.files import InputError, check_output, read
 from rbgp_graphs.cli.output import Result, Table, working
 from rbgp_graphs.encoding.atomic import as_path, write_file
-from rbgp_graphs.gpu.comparison import compare
 
 _BATCH = 256
-_REPEATS = 5
+_ROUNDS = 5
+#: What a product is timed against; `rbgp bench` has more.
+_PEERS = [peer for peer in CPU_PEERS if peer.name in ("scipy CSR", "numpy dense")]
 #: Entries of the dense matrix and of the operands up to which a product is timed.
 _LARGEST_TIMED = 2**28
 
@@ -153,33 +155,34 @@ def _time(
         "dtype": str(matrix.dtype),
         "values": source,
         "batch": batch,
-        "repeats": _REPEATS,
+        "repeats": _ROUNDS,
         "backend": backend,
         "cpu_cores": cores,
     }
     try:
         with working("checking and timing"):
-            timings = compare(matrix, batch, backend=backend, repeats=_REPEATS)
+            found = compare(matrix, batch, backend=backend, peers=_PEERS, rounds=_ROUNDS)
     except rg.BackendError as error:
         return Result(
             data={**data, "correct": False, "reason": str(error), "timings": []},
             text=[words, f"wrong result, not timed: {error}"],
             exit_code=1,
         )
-    own = timings[0].milliseconds
+    timings = found.measurements
+    own = found.own.milliseconds
     rows = [
         (
             timing.name,
             f"{timing.milliseconds:.3f}",
             f"{timing.spread_milliseconds:.3f}",
-            f"{timing.gflops:.2f}",
+            f"{timing.useful_gflops:.2f}",
             f"{timing.milliseconds / own:.2f} x",
         )
         for timing in timings
     ]
     columns = ("product", ">median ms", ">max - min", ">GFLOP/s", ">relative")
     note = (
-        f"Median of {_REPEATS} after a check against float64. GFLOP/s counts two operations for "
+        f"Median of {_ROUNDS} after a check against float64. GFLOP/s counts two operations for "
         "each nonzero and column, also for the dense product."
     )
     return Result(

@@ -15,7 +15,9 @@ from rbgp_graphs.cli import facts
 from rbgp_graphs.cli.command import Command, examples, force_option, rng_option
 from rbgp_graphs.cli.files import InputError, check_output, read
 from rbgp_graphs.cli.output import Result, Table, Text, working
-from rbgp_graphs.spectral import SearchResult
+from rbgp_graphs.selection import CatalogueRecord, add_to_catalogue, own_catalogue_path
+from rbgp_graphs.selection.best_cover import best_cover
+from rbgp_graphs.spectral import CoverSearchResult, SearchResult
 from rbgp_graphs.spectral.lift_trials import Method
 from rbgp_graphs.spectral.search import Keep
 
@@ -26,16 +28,18 @@ from rbgp_graphs.spectral.search import Keep
         "rbgp search 128 128 8 --method local -o graph.rbgp",
         "rbgp search graph.rbgp --levels 2 --tries 200 --workers 4",
         "rbgp search 512 512 8 --levels 3 --checkpoint search.json --max-seconds 600",
+        "rbgp search 30 30 7 --method abelian --add",
     ),
 )
 @click.argument("target", nargs=-1, required=True, metavar="LEFT RIGHT DEGREE | FILE")
 @click.option("--levels", type=int, default=1, show_default=True, help="How often to lift.")
 @click.option(
     "--method",
-    type=click.Choice(get_args(Method)),
+    type=click.Choice((*get_args(Method), "abelian")),
     default="reject",
     show_default=True,
-    help="Random 2-lifts, 2-lifts by local search, or random cyclic lifts.",
+    help="Random 2-lifts, 2-lifts by local search, random cyclic lifts, or covers with abelian "
+    "groups by local search.",
 )
 @click.option("--tries", type=int, help="Tries at each level: 64 by default, 3 for local.")
 @click.option(
@@ -50,6 +54,13 @@ from rbgp_graphs.spectral.search import Keep
 )
 @click.option("--steps", type=int, help="Steps of each local search.")
 @click.option(
+    "--effort",
+    type=click.FloatRange(0, 1000, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Factor for the steps of the method abelian.",
+)
+@click.option(
     "--workers",
     type=click.IntRange(1, 1024),
     default=1,
@@ -60,27 +71,52 @@ from rbgp_graphs.spectral.search import Keep
 @click.option("--checkpoint", metavar="FILE", help="Keep what was done here, and go on from it.")
 @click.option("--max-seconds", type=float, help="Start no more tries after this time.")
 @click.option("-o", "--out", metavar="OUT", help="Write the graph to this .rbgp file.")
+@click.option("--add", is_flag=True, help="Prove the graph and add it to your own catalogue.")
+@click.option("--catalogue", metavar="FILE", help="Your own catalogue, instead of the usual place.")
 @force_option
 def search(
-    target: tuple[str, ...], workers: int, rng: int, out: str | None, force: bool, **options: Any
+    target: tuple[str, ...],
+    workers: int,
+    rng: int,
+    out: str | None,
+    force: bool,
+    effort: float,
+    add: bool,
+    catalogue: str | None,
+    **options: Any,
 ) -> Result:
     """Lift a graph to one with a small second singular value.
 
     The graph to lift comes from FILE, or is the Ramanujan graph whose lift has the shape LEFT x
-    RIGHT and the left degree DEGREE. An interrupted search goes on from its checkpoint.
+    RIGHT and the left degree DEGREE. An interrupted search goes on from its checkpoint. The method
+    abelian takes LEFT RIGHT DEGREE, chooses groups and seeds itself, and has no levels.
     """
     numbers = _numbers(target)
     if out is not None:
         check_output(out, force, ".rbgp")
+    if catalogue is not None and not add:
+        raise click.UsageError("--catalogue says where --add puts the graph; give --add too")
+    found: SearchResult | CoverSearchResult
     with working("searching"), _executor(workers) as executor:
-        base = _read_graph(target[0]) if numbers is None else _base(*numbers, rng, options)
-        found = rg.spectral.search_lift(base, executor=executor, rng=rng, **options)
+        if options["method"] == "abelian":
+            found, origin = _cover(numbers, effort, options["checkpoint"], workers)
+        else:
+            base = _read_graph(target[0]) if numbers is None else _base(*numbers, rng, options)
+            found = rg.spectral.search_lift(base, executor=executor, rng=rng, **options)
+            origin = {"search": found.method, "seed": found.seed}
         data, words = facts.describe(found.graph)
-        data |= {"search": _search_data(found), "file": out}
+        data |= {"search": _search_data(found, origin), "file": out}
         words["sigma2"] = f"{found.sigma2:.6g}; {found.ratio:.4f} of the bound {found.bound:.6g}"
         if out is not None:
             data["file_bytes"] = rg.save(out, found.graph, overwrite=force)
             words["file"] = f"{out}, {data['file_bytes']:,} bytes"
+        if add:
+            place = own_catalogue_path() if catalogue is None else catalogue
+            record = add_to_catalogue(place, found.graph, origin)
+            data["catalogue"] = _catalogue_data(str(place), record, found.graph)
+            words["catalogue"] = _catalogue_words(str(place), record, found.graph)
+    if not isinstance(found, SearchResult):
+        return Result(data=data, text=[words])
     rows = [
         (str(number), f"{level.norm:.6g}", f"{level.ratio:.4f}", str(level.tries))
         for number, level in enumerate(found.levels, 1)
@@ -144,7 +180,47 @@ def _executor(workers: int) -> Iterator[Executor | None]:
         pool.shutdown(cancel_futures=True)
 
 
-def _search_data(found: SearchResult) -> dict[str, Any]:
+def _cover(
+    numbers: tuple[int, int, int] | None, effort: float, checkpoint: Any, workers: int
+) -> tuple[CoverSearchResult, dict[str, Any]]:
+    if numbers is None or checkpoint is not None or workers != 1:
+        raise click.UsageError(
+            "the method abelian takes LEFT RIGHT DEGREE, no checkpoint and one worker"
+        )
+    found = best_cover(numbers, effort)
+    if found is None:
+        left, right, degree = numbers
+        raise rg.InfeasibleError(
+            f"no abelian group fits shape ({left}, {right}) and left degree {degree}: its order "
+            "divides both sides, with at most 16 orbits on the left"
+        )
+    return found
+
+
+def _catalogue_data(
+    place: str, record: CatalogueRecord, graph: rg.BipartiteGraph
+) -> dict[str, Any]:
+    return {
+        "file": place,
+        "added": _is_record_of(record, graph),
+        "sigma2_squared": [record.square.numerator, record.square.denominator],
+    }
+
+
+def _catalogue_words(place: str, record: CatalogueRecord, graph: rg.BipartiteGraph) -> str:
+    if _is_record_of(record, graph):
+        return f"added to {place}, sigma2 squared proved to be at most {float(record.square):.9g}"
+    return f"{place} holds a graph of this shape with sigma2 {record.sigma2:.6g}; not added"
+
+
+def _is_record_of(record: CatalogueRecord, graph: rg.BipartiteGraph) -> bool:
+    return record.digest in (graph.digest, graph.T.digest)
+
+
+def _search_data(found: SearchResult | CoverSearchResult, origin: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(found, SearchResult):
+        numbers = {"sigma2": found.sigma2, "bound": found.bound, "ratio": found.ratio}
+        return {"method": "abelian", **origin, **numbers}
     return {
         "method": found.method,
         "seed": found.seed,

@@ -23,6 +23,7 @@ _FRAME = 4
         "rbgp show layer.rbgp",
         "rbgp show layer.rbgp --rows 0:64 --cols 0:64",
         "rbgp show layer.rbgp --html report.html",
+        "rbgp show layer.rbgp --certificate",
     ),
 )
 @click.argument("file")
@@ -32,12 +33,14 @@ _FRAME = 4
 @click.option(
     "--cols", type=half_open_range, metavar="A:B", help="Columns of the picture; all by default."
 )
+@click.option("--certificate", is_flag=True, help="Also print the proofs that the file holds.")
 @click.option("--html", metavar="OUT", help="Also write a page with figures and verdicts.")
 @force_option
 def show(
     file: str,
     rows: tuple[int | None, int | None] | None,
     cols: tuple[int | None, int | None] | None,
+    certificate: bool,
     html: str | None,
     force: bool,
 ) -> Result:
@@ -52,7 +55,17 @@ def show(
     data, words = facts.describe(subject)
     data["values"] = None if loaded.values is None else str(loaded.values.dtype)
     words["values"] = data["values"] or "none"
+    names = ", ".join(loaded.certificates)
+    words["certificates"] = f"about {names}; not checked here" if names else "none"
     text: list[Text] = [words]
+    data["certificates"] = list(loaded.certificates)
+    if certificate:
+        data["certificates"] = {
+            name: facts.certificate_data(found) for name, found in loaded.certificates.items()
+        }
+        if loaded.certificates:
+            text.append(facts.certificate_words(loaded.certificates))
+            text.append("Nothing is checked here; rbgp verify --stored does that.")
     if isinstance(subject, rg.TensorProduct):
         text.append(facts.factors_table(subject))
     data["picture"] = None

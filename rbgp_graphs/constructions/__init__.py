@@ -1,5 +1,6 @@
 """Constructions of bipartite graphs, a file for each family."""
 
+from rbgp_graphs.constructions.abelian_cover import abelian_cover
 from rbgp_graphs.constructions.affine_plane import affine_plane
 from rbgp_graphs.constructions.array_code import array_code
 from rbgp_graphs.constructions.biregular import random_biregular
@@ -17,6 +18,7 @@ from rbgp_graphs.constructions.projective_plane import projective_plane
 from rbgp_graphs.constructions.recipes import from_recipe
 
 __all__ = [
+    "abelian_cover",
     "affine_plane",
     "array_code",
     "chiu",

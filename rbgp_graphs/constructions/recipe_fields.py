@@ -99,6 +99,12 @@ class Fields:
             raise self.error(f"expected a list, not {reprlib.repr(value)}", key)
         return value
 
+    def integers(self, key: str, minimum: int) -> tuple[int, ...]:
+        """Return a list of integers of at least `minimum`."""
+        return tuple(
+            self._as_integer(value, key, minimum, LARGEST_INTEGER) for value in self.list(key)
+        )
+
     def octets(self, key: str, count: int) -> NDArray[np.uint8]:
         """Return exactly `count` bytes, written in canonical base64."""
         text = self.text(key)

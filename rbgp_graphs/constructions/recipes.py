@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rbgp_graphs._validation import as_int, prime_power
+from rbgp_graphs.constructions.abelian_cover import abelian_cover
 from rbgp_graphs.constructions.affine_plane import affine_plane
 from rbgp_graphs.constructions.array_code import array_code
 from rbgp_graphs.constructions.chiu import chiu
@@ -231,6 +232,19 @@ def _array_code(fields: Fields, builder: GraphBuilder) -> BipartiteGraph:
     return array_code(q, l)
 
 
+def _abelian_cover(fields: Fields, builder: GraphBuilder) -> BipartiteGraph:
+    a, b = fields.integer("left", 1), fields.integer("right", 1)
+    orders, size = fields.integers("orders", 2), 1
+    for order in orders:
+        size *= order
+        builder.check_size(fields, a * size, b * size, 0)
+    packed = fields.packed_bits("blocks", a * b * size)
+    count = int(np.bitwise_count(packed).sum(dtype=np.int64))
+    builder.check_size(fields, a * size, b * size, count * size)
+    bits = np.unpackbits(packed, count=a * b * size).reshape(a, b, size)
+    return abelian_cover(orders, bits)
+
+
 def _two_lift(fields: Fields, builder: GraphBuilder) -> BipartiteGraph:
     base = builder.build_inside(fields, "base")
     builder.check_lift(fields, base, 2)
@@ -296,6 +310,7 @@ def _transpose(fields: Fields, builder: GraphBuilder) -> BipartiteGraph:
 _Build = Callable[[Fields, GraphBuilder], BipartiteGraph]
 #: Required fields, optional fields and builder of each kind.
 _KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...], _Build]] = {
+    "abelian_cover": (("left", "right", "orders", "blocks"), (), _abelian_cover),
     "affine_plane": (("q",), (), _affine_plane),
     "array_code": (("q", "l"), (), _array_code),
     "bitmask": (("left", "right", "bits"), (), _bitmask),

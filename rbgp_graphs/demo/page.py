@@ -48,7 +48,7 @@ def write_page(result: DemoResult, path: Path) -> None:
                 timing.name,
                 f"{timing.milliseconds:.2f}",
                 f"{timing.spread_milliseconds:.2f}",
-                f"{timing.gflops:.1f}",
+                f"{timing.useful_gflops:.1f}",
             ]
             for timing in result.timings
         ],

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from rbgp_graphs import encoding, export
 from rbgp_graphs._validation import as_int, require
+from rbgp_graphs.bench import CPU_PEERS, Measurement, compare
 from rbgp_graphs.demo.network import DenseLayer, Layer, SparseLayer, Training, train
 from rbgp_graphs.demo.page import write_page
 from rbgp_graphs.errors import ArgumentError
 from rbgp_graphs.gpu import RBGP4Matrix
-from rbgp_graphs.gpu.comparison import Timing, compare
 from rbgp_graphs.products import RBGP4
 from rbgp_graphs.selection import design
 from rbgp_graphs.spectral import Verdict, verify
@@ -76,7 +76,7 @@ class DemoResult:
         Bytes of the pattern in several forms.
     comparisons : list of Comparison
         Accuracy of the RBGP4, dense and unstructured layers.
-    timings : list of Timing
+    timings : tuple of Measurement
         Time of one product by several means.
     files : list of Path
         What was written.
@@ -86,7 +86,7 @@ class DemoResult:
     verdict: Verdict
     storage_bytes: dict[str, int]
     comparisons: list[Comparison]
-    timings: list[Timing]
+    timings: tuple[Measurement, ...]
     files: list[Path]
 
     def as_dict(self) -> dict[str, Any]:
@@ -167,7 +167,8 @@ def run(
     encoding.save(files[1], pattern, trained)
 
     say(f"6. One product with {_TIMED_COLUMNS} columns, float32, median of 7 (checked first):")
-    timings = compare(RBGP4Matrix(pattern, trained), _TIMED_COLUMNS)
+    peers = [peer for peer in CPU_PEERS if peer.name in ("scipy CSR", "numpy dense")]
+    timings = compare(RBGP4Matrix(pattern, trained), _TIMED_COLUMNS, peers=peers).measurements
     for timing in timings:
         say(f"     {timing.name:<28}{timing.milliseconds:>9.2f} ms")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import reprlib
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rbgp_graphs.constructions.recipe_fields import MAX_DEPTH
 from rbgp_graphs.constructions.recipes import from_recipe
-from rbgp_graphs.encoding import canonical
+from rbgp_graphs.encoding import canonical, stored_proofs
 from rbgp_graphs.encoding.container import (
     DTYPES,
     MAX_HEADER_BYTES,
@@ -26,11 +27,13 @@ from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products.rbgp4 import RBGP4
 from rbgp_graphs.products.recipes import MAX_FACTORS, pattern_from_recipe
 from rbgp_graphs.products.tensor import TensorProduct
+from rbgp_graphs.spectral.certificate import Certificate
 
 #: Version of the format that is written: readers refuse another major version.
 VERSION = (1, 0)
 
 _FIELDS = frozenset(("digests", "recipe", "sha256", "type", "version"))
+_OPTIONAL = frozenset(("certificates",))
 _NO_HASH = "0" * 64
 #: Vertices are stored in 32 bits.
 _LARGEST_SIDE = 2**32
@@ -38,7 +41,9 @@ _LARGEST_SIDE = 2**32
 # Writing ------------------------------------------------------------------------------------
 
 
-def encode(obj: Any, values: ArrayLike | None) -> tuple[bytes, memoryview]:
+def encode(
+    obj: Any, values: ArrayLike | None, certificates: Iterable[Certificate]
+) -> tuple[bytes, memoryview]:
     """Return the bytes before the values, and those of the values (see `save`)."""
     if not isinstance(obj, (BipartiteGraph, TensorProduct)):
         raise ArgumentTypeError(
@@ -48,19 +53,21 @@ def encode(obj: Any, values: ArrayLike | None) -> tuple[bytes, memoryview]:
     tensor = None if array is None else tensor_info(array)
     recipe = obj.recipe
     _check_readable(obj, recipe)
-    document = {
+    document: dict[str, Any] = {
         "digests": [digest for _, digest in _digests(obj)],
         "recipe": recipe,
         "sha256": _NO_HASH,
         "type": "graph" if isinstance(obj, BipartiteGraph) else "pattern",
         "version": list(VERSION),
     }
+    if proofs := stored_proofs.write(obj, certificates):
+        document["certificates"] = proofs
     body = memoryview(b"") if array is None else array.reshape(-1).view(np.uint8).data
     unsigned = header(canonical.write(document), tensor)
     if len(unsigned) - 8 > MAX_HEADER_BYTES:
         raise ArgumentError(
-            f"the recipe needs a header of {len(unsigned) - 8} bytes, the format allows "
-            f"{MAX_HEADER_BYTES}"
+            f"recipe and certificates need a header of {len(unsigned) - 8} bytes, the format "
+            f"allows {MAX_HEADER_BYTES}"
         )
     document["sha256"] = _hash(unsigned, body)
     return header(canonical.write(document), tensor), body
@@ -134,8 +141,8 @@ def _digests(obj: BipartiteGraph | TensorProduct) -> list[tuple[str, str]]:
 
 def decode(
     data: memoryview, *, max_side: int, max_edges: int
-) -> tuple[BipartiteGraph | TensorProduct, NDArray[Any] | None]:
-    """Return the object and the values in a file (see `loads`)."""
+) -> tuple[BipartiteGraph | TensorProduct, NDArray[Any] | None, dict[str, Certificate]]:
+    """Return the object, the values and the certificates in a file (see `loads`)."""
     container = take_apart(data)
     document = _read_document(container)
     kind, recipe = document["type"], document["recipe"]
@@ -147,7 +154,10 @@ def decode(
     else:
         raise FormatError(f"type: expected graph or pattern, not {reprlib.repr(kind)}")
     _check_digests(document["digests"], obj)
-    return obj, _read_values(container, obj)
+    values = _read_values(container, obj)
+    if "certificates" not in document:
+        return obj, values, {}
+    return obj, values, stored_proofs.read(document["certificates"], obj)
 
 
 def _read_document(container: Container) -> dict[str, Any]:
@@ -159,7 +169,7 @@ def _read_document(container: Container) -> dict[str, Any]:
     missing = sorted(_FIELDS - document.keys())
     if missing:
         raise FormatError(f"document: {missing[0]} is missing")
-    unknown = sorted(document.keys() - _FIELDS)
+    unknown = sorted(document.keys() - _FIELDS - _OPTIONAL)
     # A later minor version may add fields that a reader can do without.
     if unknown and minor <= VERSION[1]:
         raise FormatError(f"document: no field {reprlib.repr(unknown[0])} in this version")

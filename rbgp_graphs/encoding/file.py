@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
@@ -13,9 +14,11 @@ from rbgp_graphs._validation import as_int
 from rbgp_graphs.constructions.recipes import MAX_EDGES, MAX_SIDE
 from rbgp_graphs.encoding.atomic import as_path, write_file
 from rbgp_graphs.encoding.document import decode, encode
+from rbgp_graphs.encoding.stored_proofs import parts
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, FormatError
 from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products.tensor import TensorProduct
+from rbgp_graphs.spectral.certificate import Certificate
 
 #: Default limit on the size of a file: a gibibyte.
 MAX_FILE_BYTES = 2**30
@@ -31,6 +34,9 @@ class Loaded:
         The graph or pattern, rebuilt.
     values : ndarray of float16, float32 or float64, shape (rows, row_degree), or None
         The values of a pattern: each row in ascending column order, the data of its CSR form.
+    certificates : dict of str to Certificate
+        What the file says is proved, and how: about the ``"whole"`` or about a factor by its
+        name. They are well formed, but nothing has been checked; `check_certificates` does that.
 
     Examples
     --------
@@ -46,6 +52,31 @@ class Loaded:
 
     obj: BipartiteGraph | TensorProduct
     values: NDArray[Any] | None = None
+    certificates: dict[str, Certificate] = field(default_factory=dict)
+
+    def check_certificates(self) -> dict[str, bool]:
+        """Say of each certificate whether it proves what it claims.
+
+        Returns
+        -------
+        dict of str to bool
+            The result of `Certificate.check` for each part. Its cost is about that of the proof.
+
+        Raises
+        ------
+        MissingDependencyError
+            If a proof is a characteristic polynomial and python-flint is not installed.
+
+        Examples
+        --------
+        >>> from rbgp_graphs import lps, verify
+        >>> proved = verify(lps(3, 5), level="proved")
+        >>> loaded = loads(dumps(lps(3, 5), certificates=proved.certificates))
+        >>> loaded.certificates["whole"].ramanujan, loaded.check_certificates()
+        (True, {'whole': True})
+        """
+        known = parts(self.obj)
+        return {name: proof.check(known[name]) for name, proof in self.certificates.items()}
 
     @property
     def graph(self) -> BipartiteGraph:
@@ -67,6 +98,7 @@ def save(
     obj: BipartiteGraph | TensorProduct,
     values: ArrayLike | None = None,
     *,
+    certificates: Iterable[Certificate] = (),
     overwrite: bool = True,
 ) -> int:
     """Write a graph or a pattern, with or without values, to a .rbgp file.
@@ -80,6 +112,9 @@ def save(
     values : array_like, shape (rows, row_degree), optional
         Finite values of a pattern in float16, float32 or float64, each row in ascending column
         order: the data of its CSR form.
+    certificates : iterable of Certificate
+        Proofs about `obj` or about its factors, as ``verify(obj, level="proved").certificates``.
+        They are stored as they are; whoever loads them checks them.
     overwrite : bool
         Whether a file that is there already is replaced.
 
@@ -91,10 +126,11 @@ def save(
     Raises
     ------
     ArgumentTypeError
-        If `path`, `obj` or `values` has the wrong type.
+        If `path`, `obj`, `values` or a certificate has the wrong type.
     ArgumentError
-        If `values` has another shape, holds NaN or infinity or comes with a graph; if the
-        recipe is longer than the format allows; if the file exists and `overwrite` is False;
+        If `values` has another shape, holds NaN or infinity or comes with a graph; if a
+        certificate is about something else; if the recipe is longer than the format allows; if
+        the file exists and `overwrite` is False;
         or if the system does not let it be written. In all these cases, and whenever the
         program is interrupted, the old file stays as it was.
 
@@ -113,10 +149,15 @@ def save(
     >>> load(path).graph == lps(3, 5)
     True
     """
-    return write_file(path, encode(obj, values), overwrite=overwrite)
+    return write_file(path, encode(obj, values, certificates), overwrite=overwrite)
 
 
-def dumps(obj: BipartiteGraph | TensorProduct, values: ArrayLike | None = None) -> bytes:
+def dumps(
+    obj: BipartiteGraph | TensorProduct,
+    values: ArrayLike | None = None,
+    *,
+    certificates: Iterable[Certificate] = (),
+) -> bytes:
     """Return the bytes that `save` writes.
 
     Parameters
@@ -124,6 +165,8 @@ def dumps(obj: BipartiteGraph | TensorProduct, values: ArrayLike | None = None) 
     obj : BipartiteGraph, TensorProduct or RBGP4
         What to write.
     values : array_like, shape (rows, row_degree), optional
+        As in `save`.
+    certificates : iterable of Certificate
         As in `save`.
 
     Returns
@@ -134,10 +177,10 @@ def dumps(obj: BipartiteGraph | TensorProduct, values: ArrayLike | None = None) 
     Raises
     ------
     ArgumentTypeError
-        If `obj` or `values` has the wrong type.
+        If `obj`, `values` or a certificate has the wrong type.
     ArgumentError
-        If `values` has another shape, holds NaN or infinity or comes with a graph, or if the
-        recipe is longer than the format allows.
+        If `values` has another shape, holds NaN or infinity or comes with a graph, if a
+        certificate is about something else, or if the recipe is longer than the format allows.
 
     Examples
     --------
@@ -146,7 +189,7 @@ def dumps(obj: BipartiteGraph | TensorProduct, values: ArrayLike | None = None) 
     >>> pattern.shape, len(dumps(pattern))
     ((16384, 4096), 512)
     """
-    return b"".join(encode(obj, values))
+    return b"".join(encode(obj, values, certificates))
 
 
 def load(
@@ -173,7 +216,8 @@ def load(
     Returns
     -------
     Loaded
-        The graph or pattern as ``.obj``, also as ``.graph`` or ``.pattern``, and ``.values``.
+        The graph or pattern as ``.obj``, also as ``.graph`` or ``.pattern``, ``.values`` and
+        ``.certificates``, which nobody has checked yet.
 
     Raises
     ------
@@ -263,5 +307,5 @@ def loads(
     limit = as_int("max_file_bytes", max_file_bytes, minimum=1)
     if len(view) > limit:
         raise FormatError(f"the file is larger than max_file_bytes={limit}")
-    obj, values = decode(view, max_side=max_side, max_edges=max_edges)
-    return Loaded(obj=obj, values=values)
+    obj, values, certificates = decode(view, max_side=max_side, max_edges=max_edges)
+    return Loaded(obj=obj, values=values, certificates=certificates)

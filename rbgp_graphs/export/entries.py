@@ -69,6 +69,23 @@ def as_entries(obj: Exportable, values: ArrayLike | None, max_bytes: int) -> CSR
     return weighted
 
 
+def values_shape(obj: Exportable) -> tuple[int, ...]:
+    """Return the shape that the values of a graph or a pattern have."""
+    if isinstance(obj, TensorProduct):
+        return obj.rows, obj.row_degree
+    return (obj.num_edges,)
+
+
+def check_values_shape(obj: Exportable, shape: tuple[int, ...]) -> None:
+    """Raise unless an array of values of another library has the shape that `obj` needs."""
+    expected = values_shape(obj)
+    if tuple(shape) != expected:
+        raise ArgumentError(
+            f"values has shape {tuple(shape)}, expected {expected}, one number for each nonzero in "
+            "the order of CSR"
+        )
+
+
 def as_values(values: ArrayLike | None) -> NDArray[Any] | None:
     """Return `values` as an array of a dtype that SciPy knows, or None if there are none."""
     if values is None:
@@ -101,4 +118,6 @@ __all__ = [
     "as_values",
     "check_dense_bytes",
     "check_exportable",
+    "check_values_shape",
+    "values_shape",
 ]

@@ -50,17 +50,7 @@ def read_npz(file: BinaryIO, limit: int) -> Any:
     Exception
         Whatever NumPy and zipfile raise on a damaged head or archive.
     """
-    with zipfile.ZipFile(file) as archive:
-        members = archive.infolist()
-        names = {member.filename for member in members}
-        if len(names) != len(members) or len(members) > _MAX_MEMBERS:
-            raise FormatError(f"the archive has {len(members)} members, expected one matrix")
-        check_bytes(sum(member.file_size for member in members), limit)
-        arrays = {}
-        for member in members:
-            with archive.open(member) as stream:
-                name = member.filename.removesuffix(".npy")
-                arrays[name] = _read_array(stream, member.file_size, limit)
+    arrays = read_arrays(file, limit, _MAX_MEMBERS)
     if "format" in arrays:
         return _as_sparse(arrays, limit)
     if len(arrays) != 1:
@@ -69,6 +59,25 @@ def read_npz(file: BinaryIO, limit: int) -> Any:
             "matrix, or the parts of a sparse array saved by SciPy"
         )
     return next(iter(arrays.values()))
+
+
+def read_arrays(file: BinaryIO, limit: int, max_members: int) -> dict[str, NDArray[Any]]:
+    """Return all arrays in a .npz file by name (see `read_npz`)."""
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        names = {member.filename for member in members}
+        if len(names) != len(members) or len(members) > max_members:
+            raise FormatError(
+                f"the archive has {len(members)} members under {len(names)} names, expected at "
+                f"most {max_members} arrays"
+            )
+        check_bytes(sum(member.file_size for member in members), limit)
+        arrays = {}
+        for member in members:
+            with archive.open(member) as stream:
+                name = member.filename.removesuffix(".npy")
+                arrays[name] = _read_array(stream, member.file_size, limit)
+    return arrays
 
 
 def check_bytes(needed: int, limit: int) -> None:

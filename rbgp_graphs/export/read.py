@@ -5,31 +5,61 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from scipy import sparse
 
 from rbgp_graphs._validation import as_int
+from rbgp_graphs.encoding import loads
 from rbgp_graphs.encoding.atomic import as_path
-from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, FormatError, RBGPError
+from rbgp_graphs.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    FormatError,
+    MissingDependencyError,
+    RBGPError,
+)
+from rbgp_graphs.export.edge_list import read_csv
+from rbgp_graphs.export.entries import as_entries
+from rbgp_graphs.export.graph6 import read_graph6
+from rbgp_graphs.export.graphml import read_graphml
 from rbgp_graphs.export.matrix_market import read_matrix_market
-from rbgp_graphs.export.npz import read_npy, read_npz
+from rbgp_graphs.export.npz import check_bytes, read_npy, read_npz
+from rbgp_graphs.export.recipe import read_recipe
+from rbgp_graphs.export.tensors import TENSOR_READERS, StoredTensor
 from rbgp_graphs.graph import BipartiteGraph
+from rbgp_graphs.products import TensorProduct
 
 #: Default of `max_bytes`: what a file may unpack to.
 MAX_FILE_BYTES = 2**30
+_T = TypeVar("_T")
 
 
-def read_mask(source: Any, *, max_bytes: int = MAX_FILE_BYTES) -> BipartiteGraph:
+def read_mask(
+    source: Any,
+    *,
+    name: str | None = None,
+    left: int | None = None,
+    max_bytes: int = MAX_FILE_BYTES,
+) -> BipartiteGraph:
     """Return the graph whose edges are the nonzero entries of a mask or a weight matrix.
 
     Parameters
     ----------
-    source : path, array_like or SciPy sparse array
-        A matrix of finite numbers or bools, or a file that holds one: ``.npz`` (a sparse array
-        saved by SciPy, or an archive with one matrix), ``.npy``, or ``.mtx`` (MatrixMarket).
+    source : path, array_like, tensor or SciPy sparse array
+        A matrix of finite numbers or bools, or a file that holds one. ``.npz``: a sparse array
+        saved by SciPy, or an archive of matrices. ``.npy``. ``.mtx``: MatrixMarket. ``.g6`` and
+        ``.s6``: graph6 and sparse6. ``.graphml``. ``.csv``: an edge list. ``.json``: a recipe.
+        ``.safetensors``. ``.pt``, ``.pth`` and ``.bin``: a state dict saved by PyTorch. ``.rbgp``.
         Stored zeros are not edges.
+    name : str, optional
+        Which tensor of a file with several; one with more than two dimensions counts with all
+        but the first flattened.
+    left : int, optional
+        How many of the vertices in a ``.g6`` or ``.s6`` file are left vertices. Needed only where
+        vertices without edges leave that open.
     max_bytes : int
         Largest size that the arrays in a file may have in memory.
 
@@ -43,16 +73,24 @@ def read_mask(source: Any, *, max_bytes: int = MAX_FILE_BYTES) -> BipartiteGraph
     ArgumentTypeError
         If `source` is not of one of these types.
     ArgumentError
-        If a file is not there, cannot be read or has another suffix, or an array is not a
-        matrix or holds NaN or infinity.
+        If a file is not there, cannot be read, has another suffix or several tensors without
+        `name`, or an array is not a matrix or holds NaN or infinity.
     FormatError
         If the content of a file is damaged, forged, or not a matrix of finite real numbers, or
         needs more than `max_bytes`.
+    MissingDependencyError
+        If the file needs safetensors or PyTorch, and it is not installed.
+
+    See Also
+    --------
+    read_masks : All masks of a checkpoint.
+    detect : The pattern behind a mask.
 
     Notes
     -----
-    Sizes that a file claims are compared with its length before anything is allocated, and no
-    pickled object is ever loaded.
+    Sizes that a file claims are compared with its length before anything is allocated. Of a
+    PyTorch file only tensors are read, with ``weights_only=True`` after a scan of its pickle; no
+    other file may hold pickled objects.
 
     Examples
     --------
@@ -60,8 +98,9 @@ def read_mask(source: Any, *, max_bytes: int = MAX_FILE_BYTES) -> BipartiteGraph
     [[0, 0], [0, 2], [1, 1]]
     """
     limit = as_int("max_bytes", max_bytes, minimum=1)
+    count = None if left is None else as_int("left", left, minimum=0)
     if isinstance(source, (str, os.PathLike)):
-        return _read_file(source, limit)
+        return _read_matrix_file(as_path(source), name, count, limit)
     if sparse.issparse(source):
         return BipartiteGraph.from_biadjacency(source)
     try:
@@ -73,13 +112,46 @@ def read_mask(source: Any, *, max_bytes: int = MAX_FILE_BYTES) -> BipartiteGraph
     return BipartiteGraph.from_biadjacency(array)
 
 
-def _read_file(path: Any, limit: int) -> BipartiteGraph:
-    place = as_path(path)
-    read = _READERS.get(place.suffix.lower())
-    if read is None:
+def _read_matrix_file(
+    place: Path, name: str | None, left: int | None, limit: int
+) -> BipartiteGraph:
+    suffix = place.suffix.lower()
+    if suffix in (".g6", ".s6"):
+        return read_file(place, lambda file: read_graph6(file, limit, left))
+    if suffix in _READERS and not (suffix == ".npz" and name is not None):
+        read = _READERS[suffix]
+        return read_file(place, lambda file: _as_graph(read(file, limit), limit))
+    if suffix not in TENSOR_READERS:
         raise ArgumentError(
-            f"{place} has the suffix {place.suffix!r}, expected one of {', '.join(_READERS)}"
+            f"{place} has the suffix {place.suffix!r}, expected one of "
+            f"{', '.join(dict.fromkeys((*_READERS, '.g6', '.s6', *TENSOR_READERS)))}"
         )
+    load = TENSOR_READERS[suffix]
+    tensors = read_file(place, lambda file: load(file, limit))
+    if name is None and len(tensors) == 1:
+        (name,) = tensors
+    if name is None or name not in tensors:
+        known = ", ".join(list(tensors)[:8]) + (", ..." if len(tensors) > 8 else "")
+        given = "no name is given" if name is None else f"name is {name!r}"
+        raise ArgumentError(f"{given}; the tensors in {place} are {known or 'none'}")
+    chosen = name
+    return read_file(place, lambda _: flat_mask(chosen, tensors[chosen]))
+
+
+def flat_mask(name: str, tensor: StoredTensor) -> BipartiteGraph:
+    """Return the mask of a tensor, with all dimensions but the first flattened."""
+    if len(tensor.shape) < 2:
+        raise FormatError(f"{name} has shape {tensor.shape}, expected two or more dimensions")
+    mask = tensor.nonzero()
+    return BipartiteGraph.from_biadjacency(mask.reshape(len(mask), int(np.prod(mask.shape[1:]))))
+
+
+def read_file(place: Path, read: Callable[[BinaryIO], _T]) -> _T:
+    """Return what a reader makes of a file, with all its failures as errors of the package.
+
+    Raises `ArgumentError` if the file cannot be opened, and `FormatError` for whatever the
+    reader raises.
+    """
     try:
         if not stat.S_ISREG(place.stat().st_mode):
             raise ArgumentError(f"cannot read {place}: it is not a regular file")
@@ -88,17 +160,38 @@ def _read_file(path: Any, limit: int) -> BipartiteGraph:
         raise ArgumentError(f"cannot read {place}: {error.strerror or error}") from error
     with file:
         try:
-            return BipartiteGraph.from_biadjacency(read(file, limit))
+            return read(file)
+        except MissingDependencyError:
+            raise
         except FormatError as error:
             raise FormatError(f"{place}: {error}") from error
         except Exception as error:
-            # The readers of NumPy, SciPy and zipfile raise what they like on forged files.
+            # The readers of other libraries raise what they like on forged files.
             detail = str(error) if isinstance(error, RBGPError) else repr(error)
             raise FormatError(f"{place} is not a valid {place.suffix} file: {detail}") from error
+
+
+def _as_graph(content: Any, limit: int) -> BipartiteGraph:
+    if isinstance(content, BipartiteGraph):
+        return content
+    if isinstance(content, TensorProduct):
+        check_bytes(16 * content.nnz, limit)
+        content = as_entries(content, None, limit)
+    return BipartiteGraph.from_biadjacency(content)
+
+
+def _read_rbgp(file: BinaryIO, limit: int) -> Any:
+    data = file.read(limit + 1)
+    check_bytes(len(data), limit)
+    return loads(data).obj
 
 
 _READERS: dict[str, Callable[[BinaryIO, int], Any]] = {
     ".npz": read_npz,
     ".npy": read_npy,
     ".mtx": read_matrix_market,
+    ".graphml": read_graphml,
+    ".csv": read_csv,
+    ".json": read_recipe,
+    ".rbgp": _read_rbgp,
 }

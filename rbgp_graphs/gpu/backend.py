@@ -8,6 +8,8 @@ from typing import Any
 
 from rbgp_graphs.errors import BackendError
 from rbgp_graphs.gpu import numpy_backend
+from rbgp_graphs.gpu.cpu import products as cpu_products
+from rbgp_graphs.gpu.cpu import target as cpu_target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +83,14 @@ class Backend:
 #: From the fastest to the one that always runs; "auto" takes the first that is available.
 _TABLE = (
     Backend(
+        name="cpu",
+        description="kernels compiled at run time by LLVM, with sums in vector registers",
+        missing=cpu_target.missing,
+        forward=cpu_products.forward,
+        transposed=cpu_products.transposed,
+        sampled=cpu_products.sampled,
+    ),
+    Backend(
         name="numpy",
         description="gather and batched dense products with NumPy and SciPy, on the CPU",
         missing=lambda: None,
@@ -101,8 +111,8 @@ def backends() -> tuple[BackendInfo, ...]:
 
     Examples
     --------
-    >>> [(b.name, b.available) for b in backends()]
-    [('numpy', True)]
+    >>> [b.name for b in backends()]
+    ['cpu', 'numpy']
     """
     return tuple(backend.info for backend in _TABLE)
 

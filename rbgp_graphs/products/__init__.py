@@ -1,5 +1,12 @@
-"""Products of bipartite graphs as sparsity patterns."""
+"""Products of bipartite graphs as sparsity patterns, and the patterns to compare them with."""
 
+from rbgp_graphs.products.baselines import (
+    banded,
+    block_sparse,
+    butterfly,
+    n_of_m,
+    unstructured,
+)
 from rbgp_graphs.products.classical import (
     cartesian,
     lexicographic,
@@ -16,11 +23,16 @@ __all__ = [
     "RBGP4",
     "TensorProduct",
     "Window",
+    "banded",
+    "block_sparse",
+    "butterfly",
     "cartesian",
     "lexicographic",
+    "n_of_m",
     "pattern_from_recipe",
     "replacement",
     "strong",
+    "unstructured",
     "voltage_product",
     "zig_zag",
 ]

@@ -2,71 +2,34 @@
 
 from __future__ import annotations
 
-import functools
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, get_args
 
-from rbgp_graphs._validation import as_fraction_of_one, as_generator, as_int, is_prime
+from rbgp_graphs._validation import as_fraction_of_one, as_int
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, InfeasibleError
 from rbgp_graphs.products import RBGP4
-from rbgp_graphs.selection.explicit import explicit_member
+from rbgp_graphs.selection.candidates import Candidate, splits
+from rbgp_graphs.selection.cost_model import Ceilings, ceilings_of
 from rbgp_graphs.selection.feasible import is_connectable, nearest_degrees
-from rbgp_graphs.selection.ramanujan import ramanujan
-from rbgp_graphs.selection.twist import twist as with_good_shifts
-from rbgp_graphs.spectral.bounds import ramanujan_bound
 
-Objective = Literal["balanced", "gap", "speed"]
+Objective = Literal["balanced", "gap", "speed", "size"]
 
 #: Row groups that each objective tries, the preferred one first.
 _ROW_GROUPS: dict[str, tuple[int, ...]] = {
     "gap": (1,),
     "balanced": (4, 2, 1),
-    "speed": (64, 32, 16, 8, 4, 2, 1),
+    "speed": (128, 64, 32, 16, 8, 4, 2, 1),
+    "size": (128, 64, 32, 16, 8, 4, 2, 1),
 }
-#: Rows and columns of a tile that keep the activation tile and its tables in fast memory.
-_TILE_ROWS, _TILE_COLS = (32, 256), (16, 128)
-#: A larger row group is worth it only up to this sigma2/sigma1.
+#: Structure is worth it only up to this sigma2/sigma1.
 _GOOD_RATIO = 0.75
-#: A random factor lands this close below the bound.
-_RANDOM_SHARE = 0.98
+#: Predicted times that differ by less than this share are the same: the model is no better.
+_SAME_TIME = 0.05
+#: The product whose time "speed" minimises.
+_COLUMNS, _DTYPE = 256, "float32"
 #: A sparsity is met exactly if the degrees are whole up to this share of the size.
 _ROUNDING = 1e-9
 _LARGEST_DENOMINATOR = 1 << 16
-#: Random factors with more edges take too long to draw and to verify.
-_LARGEST_RANDOM_FACTOR = 1 << 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Candidate:
-    """Sizes of the factors, and what they promise."""
-
-    outer: tuple[int, int, int]
-    inner: tuple[int, int, int]
-    repeat: int
-    block: tuple[int, int]
-    ratio: float
-
-    @property
-    def tile(self) -> tuple[int, int]:
-        return self.repeat * self.inner[0] * self.block[0], self.inner[1] * self.block[1]
-
-    @property
-    def outer_density(self) -> float:
-        return self.outer[2] / self.outer[1]
-
-    @property
-    def index_entries(self) -> int:
-        return sum(
-            left * degree for left, right, degree in (self.outer, self.inner) if degree < right
-        )
-
-    @property
-    def fits_tile(self) -> bool:
-        (low_rows, high_rows), (low_cols, high_cols) = _TILE_ROWS, _TILE_COLS
-        return low_rows <= self.tile[0] <= high_rows and low_cols <= self.tile[1] <= high_cols
 
 
 def design(
@@ -78,6 +41,7 @@ def design(
     row_group: int | None = None,
     block: tuple[int, int] | None = None,
     twist: bool = False,
+    device: str | Ceilings | None = None,
     rng: Any = 0,
 ) -> RBGP4:
     r"""Choose an RBGP4 pattern of exactly the given shape and sparsity.
@@ -88,11 +52,13 @@ def design(
         Shape of the weight matrix (outputs, inputs).
     sparsity : float
         Share of zeros, from 0 up to but not including 1.
-    objective : {"balanced", "gap", "speed"}
+    objective : {"balanced", "gap", "speed", "size"}
         "gap": the smallest sigma2/sigma1, with single rows. "balanced": the smallest
         sigma2/sigma1 among patterns with tiles that fit fast memory, and four rows that share
-        their indices. "speed": 64 rows that share their indices, and many empty tiles. The
-        latter two take fewer rows together where sigma2/sigma1 would exceed 0.75.
+        their indices, or fewer where sigma2/sigma1 would exceed 0.75. "speed": the shortest
+        product with 256 columns that the cost model predicts, among patterns with tiles that fit
+        fast memory and sigma2/sigma1 up to 0.75; among times that differ by less than 5 % the
+        smallest sigma2/sigma1. "size": the smallest index tables, with sigma2/sigma1 up to 0.75.
     row_group : int, optional
         Number of rows that share one column list, instead of what the objective prefers.
     block : (int, int), optional
@@ -101,6 +67,10 @@ def design(
         Whether the outer edges may shift the inner pattern, with the shifts that
         `rbgp_graphs.selection.twist` finds. Patterns with denser outer graphs then come into
         reach.
+    device : str or Ceilings, optional
+        Whose limits the cost model takes, for "speed": a name that ``rbgp doctor --measure``
+        has stored, "default" for assumed ones, or the limits themselves. Without it those of the
+        processor if they were measured, else the assumed ones.
     rng : int, numpy.random.Generator or None
         Source of randomness for factors that no explicit family provides, and for shifts.
 
@@ -112,7 +82,7 @@ def design(
     Raises
     ------
     ArgumentError
-        If an argument leaves its range.
+        If an argument leaves its range, or the device is unknown.
     InfeasibleError
         If the shape and sparsity do not allow a biregular pattern, or not with the requested row
         group and block; names the nearest sparsities and sizes that work.
@@ -124,51 +94,106 @@ def design(
     of the two. Fewer index entries decide ties. A twisted product has less than the inner share
     of that, by about the factor that random shifts of the outer graph give.
 
+    The same call gives the same pattern. With "speed" and without `device` that holds on one
+    machine, as long as its limits are not measured again; ``device="default"`` gives the same
+    pattern everywhere.
+
     Examples
     --------
     >>> pattern = design(1024, 1024, 0.9375)
     >>> pattern.shape, pattern.sparsity, pattern.row_group
     ((1024, 1024), 0.9375, 4)
     """
-    rows = as_int("rows", rows, minimum=1, maximum=2**31)
-    cols = as_int("cols", cols, minimum=1, maximum=2**31)
-    share = as_fraction_of_one("sparsity", sparsity)
+    rows, cols, share = as_layer(rows, cols, sparsity)
     if objective not in get_args(Objective):
         names = ", ".join(get_args(Objective))
         raise ArgumentError(f"objective is {objective!r}, expected one of {names}")
     if not isinstance(twist, bool):
         raise ArgumentTypeError(f"twist is {twist!r}, expected True or False")
-    block = _as_block(block)
+    block = as_block(block)
     groups = _ROW_GROUPS[objective]
     if row_group is not None:
-        groups = (as_int("row_group", row_group, minimum=1, maximum=rows),)
-        if groups[0] % block[0]:
-            raise ArgumentError(
-                f"row_group is {row_group}, expected a multiple of the block's {block[0]} rows"
-            )
-    generator = as_generator(rng)
-    degree = _exact_degree(rows, cols, share)
+        groups = (as_row_group(row_group, rows, block),)
+    ceilings = ceilings_of(device)
+    degree = exact_degree(rows, cols, share)
+    by_group = [list(splits(rows, cols, degree, group, block, twist=twist)) for group in groups]
+    if not any(by_group):
+        raise no_split((rows, cols), share, groups, block)
+    if objective == "speed":
+        best = _fastest([c for found in by_group for c in found], ceilings)
+    elif objective == "size":
+        every = [c for found in by_group for c in found]
+        best = min(_good(every) or every, key=lambda c: (c.index_bytes, c.ratio))
+    else:
+        best = _widest(by_group, objective)
+    return best.build(rng=rng)
+
+
+def _widest(by_group: list[list[Candidate]], objective: str) -> Candidate:
+    """Return the candidate of smallest ratio in the first row group where it is good."""
     best_of_groups = []
-    for group in groups:
-        found = list(_candidates(rows, cols, degree, group, block, twist))
+    for found in by_group:
         if found:
-            best_of_groups.append(_best(found, objective))
+            fitting = [c for c in found if c.fits_tile] if objective == "balanced" else []
+            best_of_groups.append(min(fitting or found, key=_by_ratio))
             if best_of_groups[-1].ratio <= _GOOD_RATIO:
                 break
-    if not best_of_groups:
-        raise InfeasibleError(
-            f"no RBGP4 pattern of shape ({rows}, {cols}) and sparsity {share:g} has row group "
-            f"{' or '.join(map(str, groups))} and block {block}: both must divide the shape and "
-            "leave whole degrees of connected factors; row_group=1 and block=(1, 1) allow the most"
+    return min(best_of_groups, key=lambda candidate: candidate.ratio)
+
+
+def _fastest(found: list[Candidate], ceilings: Ceilings) -> Candidate:
+    good = _good(found)
+    if not good:
+        return min(found, key=lambda c: c.ratio)
+    fitting = [c for c in good if c.fits_tile] or good
+    timed = [c.timed(_COLUMNS, _DTYPE, ceilings) for c in fitting]
+    shortest = min(c.seconds for c in timed)
+    return min((c for c in timed if c.seconds <= (1 + _SAME_TIME) * shortest), key=_by_ratio)
+
+
+def _good(found: list[Candidate]) -> list[Candidate]:
+    return [c for c in found if c.ratio <= _GOOD_RATIO]
+
+
+def _by_ratio(candidate: Candidate) -> tuple[float, int]:
+    return round(candidate.ratio, 6), candidate.index_bytes
+
+
+# Checks -------------------------------------------------------------------------------------
+
+
+def as_layer(rows: Any, cols: Any, sparsity: Any) -> tuple[int, int, float]:
+    """Return shape and sparsity of a layer in normal form."""
+    return (
+        as_int("rows", rows, minimum=1, maximum=2**31),
+        as_int("cols", cols, minimum=1, maximum=2**31),
+        as_fraction_of_one("sparsity", sparsity),
+    )
+
+
+def as_row_group(row_group: Any, rows: int, block: tuple[int, int]) -> int:
+    """Return a row group that is a multiple of the block's rows."""
+    group = as_int("row_group", row_group, minimum=1, maximum=rows)
+    if group % block[0]:
+        raise ArgumentError(
+            f"row_group is {row_group}, expected a multiple of the block's {block[0]} rows"
         )
-    best = min(best_of_groups, key=lambda candidate: candidate.ratio)
-    outer = ramanujan(*best.outer, rng=generator)
-    inner = ramanujan(*best.inner, rng=generator)
-    pattern = RBGP4(outer, (best.repeat, 1), inner, block)
-    return with_good_shifts(pattern, rng=generator) if twist else pattern
+    return group
 
 
-def _as_block(block: Any) -> tuple[int, int]:
+def no_split(
+    shape: tuple[int, int], sparsity: float, groups: tuple[int, ...], block: tuple[int, int]
+) -> InfeasibleError:
+    """Return the error for a layer that has no split with these row groups and this block."""
+    return InfeasibleError(
+        f"no RBGP4 pattern of shape {shape} and sparsity {sparsity:g} has row group "
+        f"{' or '.join(map(str, groups))} and block {block}: both must divide the shape and "
+        "leave whole degrees of connected factors; row_group=1 and block=(1, 1) allow the most"
+    )
+
+
+def as_block(block: Any) -> tuple[int, int]:
+    """Return `block` as a pair of sizes, (1, 1) for None."""
     if block is None:
         return (1, 1)
     try:
@@ -178,7 +203,7 @@ def _as_block(block: Any) -> tuple[int, int]:
     return as_int("block rows", height, minimum=1), as_int("block cols", width, minimum=1)
 
 
-def _exact_degree(rows: int, cols: int, sparsity: float) -> int:
+def exact_degree(rows: int, cols: int, sparsity: float) -> int:
     """Return the row degree for a sparsity, or raise with the nearest that are possible."""
     density = 1 - sparsity
     degree = round(density * cols)
@@ -204,80 +229,3 @@ def _nearest_shape(rows: int, cols: int, density: float) -> tuple[int, int] | No
     while not is_connectable(height, width, width * fraction.numerator // unit):
         height, width = (height + unit, width) if height <= width else (height, width + unit)
     return height, width
-
-
-def _candidates(
-    rows: int, cols: int, degree: int, row_group: int, block: tuple[int, int], twist: bool
-) -> Iterator[_Candidate]:
-    """Yield all splits of a layer into factors, given the row group and the block."""
-    if row_group % block[0] or rows % row_group or cols % block[1] or degree % block[1]:
-        return
-    repeat = row_group // block[0]
-    core_rows, core_cols = rows // row_group, cols // block[1]
-    core_degree = degree // block[1]
-    if core_rows * core_degree % core_cols:
-        return
-    for inner_rows in _divisors(core_rows):
-        for inner_cols in _divisors(core_cols):
-            for inner_degree in _divisors(core_degree):
-                inner = (inner_rows, inner_cols, inner_degree)
-                outer = (
-                    core_rows // inner_rows,
-                    core_cols // inner_cols,
-                    core_degree // inner_degree,
-                )
-                ratios = [_promised_ratio(*factor) for factor in (inner, outer)]
-                if ratios[0] is not None and ratios[1] is not None:
-                    inside = ratios[0] * (_promised_twist(*outer, inner_cols) if twist else 1.0)
-                    ratio = max(inside, ratios[1])
-                    yield _Candidate(
-                        outer=outer, inner=inner, repeat=repeat, block=block, ratio=ratio
-                    )
-
-
-def _best(found: list[_Candidate], objective: str) -> _Candidate:
-    if objective == "gap":
-        return min(found, key=lambda c: (round(c.ratio, 6), c.index_entries))
-    fitting = [c for c in found if c.fits_tile] or found
-    if objective == "speed":
-        fast = [c for c in fitting if c.ratio <= _GOOD_RATIO]
-        if fast:
-            return min(fast, key=lambda c: (c.outer_density, c.ratio, c.index_entries))
-    return min(fitting, key=lambda c: (round(c.ratio, 6), c.index_entries))
-
-
-@functools.lru_cache(maxsize=1 << 16)
-def _promised_ratio(left: int, right: int, degree: int) -> float | None:
-    """Return the sigma2/sigma1 that `ramanujan` reaches for a factor, None if it cannot."""
-    if not is_connectable(left, right, degree):
-        return None
-    if degree == right:
-        return 0.0
-    right_degree = left * degree // right
-    sigma1 = math.sqrt(degree * right_degree)
-    if (degree, right_degree) == (2, 2):
-        return math.cos(math.pi / left)
-    member = explicit_member(left, right, degree)
-    if member is not None:
-        return member.sigma2 / sigma1
-    if left * degree > _LARGEST_RANDOM_FACTOR:
-        return None
-    return _RANDOM_SHARE * ramanujan_bound(degree, right_degree) / sigma1
-
-
-@functools.lru_cache(maxsize=1 << 16)
-def _promised_twist(left: int, right: int, degree: int, order: int) -> float:
-    """Return the factor by which shifts of an outer graph shrink the inner sigma2/sigma1."""
-    right_degree = left * degree // right
-    # Shifts act like the signs of a random lift, and no norm is below that of one row or column.
-    norm = max(ramanujan_bound(degree, right_degree), math.sqrt(max(degree, right_degree)))
-    if degree == right and (is_prime(order) or order & (order - 1) == 0):
-        # Quadratic shifts: the rows are rows of a character table.
-        norm = min(norm, math.sqrt(order * -(-left // order) * -(-right // order)))
-    return min(1.0, norm / math.sqrt(degree * right_degree))
-
-
-@functools.lru_cache(maxsize=1 << 12)
-def _divisors(number: int) -> tuple[int, ...]:
-    small = [d for d in range(1, math.isqrt(number) + 1) if number % d == 0]
-    return (*small, *(number // d for d in reversed(small) if d * d != number))

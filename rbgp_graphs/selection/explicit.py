@@ -11,7 +11,7 @@ from typing import Any
 from rbgp_graphs._validation import is_prime, prime_power
 from rbgp_graphs.constructions.chiu import is_chiu_prime
 from rbgp_graphs.constructions.finite_field import has_field
-from rbgp_graphs.constructions.generalized_quadrangle import quadrangle_order
+from rbgp_graphs.constructions.generalized_quadrangle import quadrangle_field
 from rbgp_graphs.constructions.projective_group import group_order
 from rbgp_graphs.graph import Recipe
 from rbgp_graphs.spectral.bounds import ramanujan_bound
@@ -65,7 +65,9 @@ def _is_buildable(recipe: Recipe) -> bool:
         recipe = recipe["of"]
     if recipe["kind"] in ("complete", "array_code", "lps", "chiu"):
         return True
-    order: int = recipe.get("q", recipe.get("s")) ** recipe.get("d", 1)
+    if recipe["kind"] == "generalized_quadrangle":
+        return has_field(quadrangle_field(recipe["s"], recipe["t"]) or 0)
+    order: int = recipe["q"] ** recipe.get("d", 1)
     return has_field(order)
 
 
@@ -96,7 +98,12 @@ def _members(left: int, right: int, dl: int, dr: int) -> Iterator[Member]:
 
 def _polygons(left: int, right: int, dl: int, dr: int) -> Iterator[Member]:
     s, t = dr - 1, dl - 1
-    if left == dr * (s * t + 1) and right == dl * (s * t + 1) and quadrangle_order(s, t):
+    if (
+        left == dr * (s * t + 1)
+        and right == dl * (s * t + 1)
+        and min(s, t) >= 2
+        and quadrangle_field(s, t)
+    ):
         recipe = {"kind": "generalized_quadrangle", "s": s, "t": t}
         yield Member(recipe=recipe, sigma2=math.sqrt(s + t))
     if left == right and prime_power(s) and left == (s**6 - 1) // (s - 1):

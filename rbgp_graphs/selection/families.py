@@ -23,6 +23,7 @@ from rbgp_graphs.constructions import (
     projective_plane,
 )
 from rbgp_graphs.constructions.chiu import is_chiu_prime
+from rbgp_graphs.constructions.generalized_quadrangle import quadrangle_field
 from rbgp_graphs.constructions.projective_group import group_order
 from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.spectral.bounds import ramanujan_bound
@@ -212,10 +213,12 @@ def _hexagons(limit: int) -> Iterator[FamilyMember]:
 
 
 def _quadrangles(limit: int) -> Iterator[FamilyMember]:
-    for q in _prime_powers(lambda q: (q + 1) * (q * q + 1), limit):
-        for s, t in ((q, q), (q, q * q), (q * q, q)):
+    # A quadrangle has more than s**2 t points and s t**2 lines.
+    for s in range(2, math.isqrt(limit // 2) + 1):
+        for t in range(2, min(limit // (s * s), math.isqrt(limit // s)) + 1):
             left, right = (s + 1) * (s * t + 1), (t + 1) * (s * t + 1)
-            yield _member(left, right, t + 1, math.sqrt(s + t), s=s, t=t)
+            if max(left, right) <= limit and quadrangle_field(s, t) is not None:
+                yield _member(left, right, t + 1, math.sqrt(s + t), s=s, t=t)
 
 
 def _lps_graphs(limit: int) -> Iterator[FamilyMember]:
@@ -324,7 +327,8 @@ _FAMILIES: tuple[Family, ...] = (
     _geometry(
         name="generalized_quadrangle",
         constructor=generalized_quadrangle,
-        parameters="(s, t) = (q, q), (q, q^2) or (q^2, q), q a prime power",
+        parameters="(s, t) = (q, q), (q, q^2), (q - 1, q + 1) for a prime power q, (4, 8) and "
+        "(9, 27); in both orders",
         shape="(s + 1)(s t + 1) x (t + 1)(s t + 1)",
         degrees="t + 1, s + 1",
         sigma2="sqrt(s + t)",

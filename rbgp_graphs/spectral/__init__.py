@@ -1,5 +1,6 @@
 """Spectra of graphs and products: singular values, bounds and verdicts."""
 
+from rbgp_graphs.spectral.abelian_search import CoverSearchResult, search_abelian_cover
 from rbgp_graphs.spectral.bounds import ramanujan_bound, trace_bound
 from rbgp_graphs.spectral.certificate import Certificate
 from rbgp_graphs.spectral.cover import universal_cover_bound
@@ -31,6 +32,7 @@ __all__ = [
     "Certificate",
     "CheegerBounds",
     "ComposedGap",
+    "CoverSearchResult",
     "MaskMeasures",
     "MeanDifference",
     "MixingDiscrepancy",
@@ -50,6 +52,7 @@ __all__ = [
     "narc",
     "path_counts",
     "ramanujan_bound",
+    "search_abelian_cover",
     "search_lift",
     "second_singular_value",
     "singular_values",

@@ -12,7 +12,8 @@ from rbgp_graphs.constructions.recipe_fields import Fields
 from rbgp_graphs.errors import ArgumentTypeError, FormatError
 from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products import TensorProduct
-from rbgp_graphs.spectral.proofs import Pattern, Proof, hex_digest, read_proof
+from rbgp_graphs.spectral.proofs import Pattern, Proof, TwoSided, read_statement
+from rbgp_graphs.spectral.proofs.proof import hex_digest
 from rbgp_graphs.spectral.threshold import Threshold
 
 _KIND = "ramanujan_certificate"
@@ -29,7 +30,7 @@ class Certificate:
         What is claimed.
     digest : str
         The digest of the graph or product: SHA-256 in hexadecimal.
-    proof : Proof
+    proof : Proof or TwoSided
         The proof, a small tree of numbers (see `rbgp_graphs.spectral.proofs`).
 
     Notes
@@ -50,7 +51,12 @@ class Certificate:
 
     ramanujan: bool
     digest: str
-    proof: Proof
+    proof: Proof | TwoSided
+
+    @property
+    def two_sided(self) -> bool:
+        """Whether the claim is about the smallest singular value too (see `verify`)."""
+        return isinstance(self.proof, TwoSided)
 
     @property
     def method(self) -> str:
@@ -135,7 +141,7 @@ class Certificate:
         fields.integer("version", _VERSION, _VERSION)
         if not isinstance(fields["ramanujan"], bool):
             raise fields.error("expected true or false", "ramanujan")
-        proof = read_proof(fields["proof"], "certificate.proof", 1)
+        proof = read_statement(fields["proof"], "certificate.proof", 1)
         found = cls(ramanujan=fields["ramanujan"], digest=hex_digest(fields, "digest"), proof=proof)
         if found.to_dict() != data:
             raise FormatError("certificate: the checksum does not fit the content")

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import hashlib
 import json
 import math
-import os
-import secrets
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, FormatError
+from rbgp_graphs.errors import ArgumentError, FormatError
 from rbgp_graphs.spectral.lift_trials import Labels, Trial
+from rbgp_graphs.spectral.text_file import as_text_path, replace_text
 
 FORMAT = "rbgp-search"
 VERSION = 1
@@ -77,7 +75,7 @@ class Checkpoint:
 
     def __init__(self, path: Any, parameters: dict[str, Any]) -> None:
         self._parameters = parameters
-        self._path = None if path is None else _as_path(path)
+        self._path = None if path is None else as_text_path("checkpoint", path)
         self._levels: list[LevelRecord] = []
         self._written = -math.inf
         if self._path is not None:
@@ -103,7 +101,8 @@ class Checkpoint:
             "search": digest_of(self._parameters),
             "levels": [_level_to_dict(record) for record in self._levels],
         }
-        _replace(self._path, json.dumps(document, sort_keys=True, allow_nan=False) + "\n")
+        text = json.dumps(document, sort_keys=True, allow_nan=False) + "\n"
+        replace_text(self._path, text, "checkpoint")
         self._written = time.monotonic()
 
 
@@ -113,37 +112,9 @@ def digest_of(parameters: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
-def _as_path(path: Any) -> Path:
-    if not isinstance(path, (str, os.PathLike)):
-        raise ArgumentTypeError(
-            f"checkpoint is {path!r} of type {type(path).__name__}, expected a path or None"
-        )
-    text = os.fsdecode(path)
-    if not text or "\0" in text:
-        raise ArgumentError(f"checkpoint is {text!r}, expected a file name")
-    return Path(os.path.realpath(text))
-
-
 def _check_place(path: Path) -> None:
-    if path.exists() and not path.is_file():
-        raise ArgumentError(f"checkpoint is {path}, which is not a file")
     if not path.parent.is_dir():
         raise ArgumentError(f"checkpoint is {path}, but there is no directory {path.parent}")
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.parent / f".rbgp-{secrets.token_hex(8)}"
-    try:
-        with temporary.open("x", encoding="ascii") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise ArgumentError(f"cannot write checkpoint {path}: {error.strerror}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _level_to_dict(record: LevelRecord) -> dict[str, Any]:

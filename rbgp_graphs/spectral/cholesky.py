@@ -64,15 +64,16 @@ def propose(rows: Rows, threshold: Threshold, largest: float) -> tuple[int, int,
     size, limit = rows.size, float(threshold)
     if size > LARGEST_SIDE:
         return None
-    entry = limit + rows.largest_degree + rows.trivial / size
+    entry = abs(limit) + rows.largest_degree + rows.trivial / size
     bits = min(BITS[1], int(51 - math.log2(entry)) // 2)
     if bits < BITS[0]:
         return None
     room = (limit - largest) * 4.0**bits
-    unit = size * math.sqrt(limit) * 2.0**bits
+    # A row of the factor has about the norm of the root of a diagonal entry of M.
+    unit = size * math.sqrt(max(limit, rows.largest_degree)) * 2.0**bits
     fine = 0 if room >= _LEAST * unit else FINE
     unit /= 2.0**fine
-    if room < max(_LEAST * unit, _LEAST_ROOM * limit * 4.0**bits):
+    if room < max(_LEAST * unit, _LEAST_ROOM * abs(limit) * 4.0**bits):
         return None
     shift = min(_ENOUGH * unit, max(room / 2, min(0.8 * room, 0.5 * unit)))
     return bits, math.ceil(shift), fine
@@ -109,7 +110,7 @@ def is_proof(rows: Rows, threshold: Threshold, bits: int, shift: int, fine: int 
     diagonal, remainder = divmod(threshold.floor(2 * (bits + fine)), 4**fine)
     scale = 4**bits
     constant = scale * rows.trivial // size
-    if diagonal + scale * rows.largest_degree + constant > _EXACT:
+    if abs(diagonal) + scale * rows.largest_degree + constant > _EXACT:
         return False
     factor = _factor(rows, scale, diagonal - shift, constant)
     if factor is None:
@@ -140,7 +141,7 @@ def _factor(rows: Rows, scale: int, diagonal: int, constant: int) -> NDArray[np.
 def _part(rows: Rows, scale: int, diagonal: int, constant: int, start: int) -> NDArray[np.float64]:
     """Return some rows of T I - K G + w J, exactly."""
     part: NDArray[np.float64] = (rows.matrix[start : start + _BLOCK] @ rows.matrix.T).toarray()
-    part *= -float(scale)
+    part *= -float(rows.sign * scale)
     part += float(constant)
     place = np.arange(len(part))
     part[place, start + place] += float(diagonal)

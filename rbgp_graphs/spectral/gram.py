@@ -17,7 +17,7 @@ _DENSE_SIDE = 96
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    r"""A matrix S with entries -1, 0 and 1 whose Gram matrix :math:`G = S S^T` is looked at.
+    r"""A matrix S with entries -1, 0 and 1 whose Gram matrix is looked at.
 
     Attributes
     ----------
@@ -26,10 +26,14 @@ class Rows:
     trivial : int
         The eigenvalue of G that belongs to the all-ones vector and is left out, or 0 if all
         eigenvalues count.
+    sign : int
+        1 for :math:`G = S S^T`, -1 for :math:`G = -S S^T`, whose largest eigenvalue is that of
+        the smallest singular value.
     """
 
     matrix: Any
     trivial: int
+    sign: int = 1
 
     @classmethod
     def of_graph(cls, graph: BipartiteGraph) -> Rows:
@@ -41,6 +45,10 @@ class Rows:
     def of_signed(cls, matrix: Any) -> Rows:
         """Return the rows of a signed matrix; every vector counts."""
         return cls(_wide(matrix), 0)
+
+    def negated(self) -> Rows:
+        """Return the rows with the negative Gram matrix, of which every eigenvalue counts."""
+        return Rows(self.matrix, 0, -self.sign)
 
     @property
     def size(self) -> int:
@@ -55,6 +63,7 @@ class Rows:
     def gram(self) -> NDArray[np.float64]:
         """Return G as a dense matrix of integers."""
         dense: NDArray[np.float64] = (self.matrix @ self.matrix.T).toarray()
+        dense *= self.sign
         return dense
 
     def leading(self) -> tuple[float, NDArray[np.float64]]:
@@ -69,7 +78,9 @@ class Rows:
         transposed = sparse.csr_array(self.matrix.T)
 
         def apply(x: NDArray[np.float64]) -> NDArray[np.float64]:
-            moved: NDArray[np.float64] = self.matrix @ (transposed @ x) - mean * x.sum(axis=0)
+            moved: NDArray[np.float64] = self.matrix @ (transposed @ x)
+            moved *= self.sign
+            moved -= mean * x.sum(axis=0)
             return moved
 
         operator: Any = LinearOperator((n, n), matvec=apply, matmat=apply, dtype=np.float64)

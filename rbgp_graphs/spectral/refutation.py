@@ -29,7 +29,7 @@ def exceeds(rows: Rows, vector: NDArray[np.int32], threshold: Threshold) -> bool
     Returns
     -------
     bool
-        Whether x has the right length and sum and :math:`|S^T x|^2 > t |x|^2`, in integers.
+        Whether x has the right length and sum and :math:`x^T G x > t |x|^2`, in integers.
     """
     if vector.shape != (rows.size,):
         return False
@@ -39,7 +39,8 @@ def exceeds(rows: Rows, vector: NDArray[np.int32], threshold: Threshold) -> bool
     # Entries below 2**31 times fewer than 2**31 nonzeros in a column stay below 2**62.
     image = rows.matrix.astype(np.int64).T @ wide
     square = sum(x * x for x in wide.tolist())
-    return square > 0 and threshold.compare(sum(x * x for x in image.tolist()), square) > 0
+    value = rows.sign * sum(x * x for x in image.tolist())
+    return square > 0 and threshold.compare(value, square) > 0
 
 
 def find_vector(

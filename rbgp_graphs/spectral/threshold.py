@@ -37,6 +37,20 @@ class Threshold:
         """Return the square of the Ramanujan bound for two degrees of at least 1."""
         return cls(left_degree + right_degree - 2, 4 * (left_degree - 1) * (right_degree - 1))
 
+    @classmethod
+    def lower(cls, left_degree: int, right_degree: int) -> Threshold:
+        r"""Return :math:`-(\sqrt{d_l - 1} - \sqrt{d_r - 1})^2`.
+
+        Where no singular value of the smaller side is below those of the biregular tree, no
+        eigenvalue of the negative Gram matrix exceeds this number.
+
+        Examples
+        --------
+        >>> float(Threshold.lower(2, 5))
+        -1.0
+        """
+        return cls(2 - left_degree - right_degree, 4 * (left_degree - 1) * (right_degree - 1))
+
     def divided_by(self, divisor: int) -> Threshold:
         """Return this number divided by a positive integer."""
         return Threshold(self.a, self.b, self.c * divisor)

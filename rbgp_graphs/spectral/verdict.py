@@ -18,10 +18,14 @@ from rbgp_graphs.spectral.numeric import (
     largest,
     second_singular_value_directly,
 )
-from rbgp_graphs.spectral.prover import prove
+from rbgp_graphs.spectral.proofs import Proof, TwoSided
+from rbgp_graphs.spectral.prover import prove, prove_two_sided
+from rbgp_graphs.spectral.smallest import smallest_singular_value
 from rbgp_graphs.spectral.spectrum import twisted_core
 
 Status = Literal["proved", "refuted", "numeric"]
+#: Error of the smallest singular value relative to the largest: the root of a rounding error.
+_SMALLEST_ERROR = 1e-7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +39,9 @@ class Verdict:
         exact means. With ``level="numeric"`` the only refutation is that the graph is
         disconnected; with ``level="proved"`` both words come with a certificate.
     is_ramanujan : bool or None
-        Whether the graph is connected and sigma2 keeps to the bound; None if the value is too
-        close to the bound to tell.
+        Whether the graph is connected and sigma2 keeps to the bound, and, if `two_sided`, the
+        smallest singular value to the lower bound; None if a value is too close to its bound to
+        tell.
     shape : (int, int)
         Sizes of the sides.
     degrees : (int, int)
@@ -61,6 +66,10 @@ class Verdict:
         The proof, if there is one.
     factors : tuple of Verdict
         The verdicts of the factors of a product.
+    two_sided : bool
+        Whether both ends of the spectrum were asked about.
+    sigma_min : float or None
+        The smallest singular value of the smaller side, as computed, if `two_sided`.
     """
 
     status: Status
@@ -77,6 +86,27 @@ class Verdict:
     sigma2_squared: int | None = None
     certificate: Certificate | None = None
     factors: tuple[Verdict, ...] = ()
+    two_sided: bool = False
+    sigma_min: float | None = None
+
+    @property
+    def lower_bound(self) -> float:
+        r"""The smallest singular value of the biregular tree.
+
+        It is :math:`|\sqrt{d_l - 1} - \sqrt{d_r - 1}|`, and 0 where the degrees are equal.
+        """
+        left, right = self.degrees
+        return abs(math.sqrt(left - 1) - math.sqrt(right - 1))
+
+    @property
+    def certificates(self) -> tuple[Certificate, ...]:
+        """The certificates of the whole and of its factors that are not complete graphs.
+
+        They are what `rbgp_graphs.save` stores.
+        """
+        parts = [part for part in self.factors if part.sigma2_squared != 0]
+        found = [part.certificate for part in (self, *parts) if part.certificate is not None]
+        return tuple(dict.fromkeys(found))
 
     @property
     def ratio(self) -> float:
@@ -118,6 +148,9 @@ class Verdict:
             "gap": self.gap,
             "normalized_gap": _finite(self.normalized_gap),
             "algebraic_connectivity": self.algebraic_connectivity,
+            "two_sided": self.two_sided,
+            "sigma_min": self.sigma_min,
+            "lower_bound": self.lower_bound,
             "connected": self.connected,
             "tie": self.tie,
             "error_bound": self.error_bound,
@@ -127,7 +160,13 @@ class Verdict:
         }
 
 
-def verify(pattern: BipartiteGraph | TensorProduct, level: str = "numeric") -> Verdict:
+def verify(
+    pattern: BipartiteGraph | TensorProduct,
+    level: str = "numeric",
+    *,
+    two_sided: bool = False,
+    theorems: bool = True,
+) -> Verdict:
     r"""Say whether a biregular graph or a product is Ramanujan, and how that is known.
 
     Parameters
@@ -136,6 +175,13 @@ def verify(pattern: BipartiteGraph | TensorProduct, level: str = "numeric") -> V
         Biregular, with at least one edge.
     level : {"numeric", "proved"}
         What the answer rests on: floating-point numbers, or a proof in exact arithmetic.
+    two_sided : bool
+        Whether to ask too that no singular value of the smaller side is below
+        :math:`|\sqrt{d_l - 1} - \sqrt{d_r - 1}|`, as in the biregular tree. Factors of a product
+        are asked about the upper bound alone.
+    theorems : bool
+        Whether a proof may rest on a theorem about a family of graphs. If not, everything is
+        computed from the graph.
 
     Returns
     -------
@@ -166,7 +212,8 @@ def verify(pattern: BipartiteGraph | TensorProduct, level: str = "numeric") -> V
 
     At the level "proved" the singular values are the same numbers, but the claim is decided in
     exact arithmetic: by theorem for explicit families, 2-lifts level by level, products by
-    their factors, else by an integer Cholesky factor, by the exact characteristic polynomial (which
+    their factors, abelian covers by characters, the graphs of projective groups by their closed
+    walks, else by an integer Cholesky factor, by the exact characteristic polynomial (which
     also decides whether sigma2 equals the bound), or against the claim by an integer test vector.
 
     Examples
@@ -180,11 +227,19 @@ def verify(pattern: BipartiteGraph | TensorProduct, level: str = "numeric") -> V
     >>> verdict = verify(lps(3, 5), level="proved")
     >>> verdict.status, verdict.certificate.check(lps(3, 5))
     ('proved', True)
+
+    An affine plane keeps to both bounds, a complete graph with unequal sides has zeros:
+
+    >>> from rbgp_graphs import affine_plane
+    >>> [verify(g, two_sided=True).is_ramanujan for g in (affine_plane(3), complete(2, 4))]
+    [True, False]
     """
     if level not in ("numeric", "proved"):
         raise ArgumentError(f"level is {level!r}, expected 'numeric' or 'proved'")
     numeric = _verify_numerically(pattern)
-    return numeric if level == "numeric" else _with_proof(pattern, numeric)
+    if two_sided:
+        numeric = _with_smallest(pattern, numeric)
+    return numeric if level == "numeric" else _with_proof(pattern, numeric, theorems)
 
 
 def _verify_numerically(pattern: BipartiteGraph | TensorProduct) -> Verdict:
@@ -214,23 +269,50 @@ def _verify_numerically(pattern: BipartiteGraph | TensorProduct) -> Verdict:
     return _verdict(pattern.shape, degrees, second, factors)
 
 
-def _with_proof(pattern: BipartiteGraph | TensorProduct, numeric: Verdict) -> Verdict:
+def _with_smallest(pattern: BipartiteGraph | TensorProduct, verdict: Verdict) -> Verdict:
+    """Return the answer to the two-sided question, from floating-point values."""
+    smallest = smallest_singular_value(pattern)
+    answer = verdict.is_ramanujan
+    if answer is not False and verdict.lower_bound > 0:
+        error = _SMALLEST_ERROR * verdict.sigma1
+        if smallest < verdict.lower_bound - error:
+            answer = False
+        elif smallest < verdict.lower_bound + error:
+            answer = None
+    return replace(verdict, two_sided=True, sigma_min=smallest, is_ramanujan=answer)
+
+
+def _with_proof(
+    pattern: BipartiteGraph | TensorProduct, numeric: Verdict, use_theorems: bool
+) -> Verdict:
     """Return the verdict with a certificate, or with the reason why there is none."""
     threshold = squared_bound(pattern)
     if isinstance(pattern, TensorProduct):
         pairs = dict(zip(pattern.factors, numeric.factors, strict=True))
-        proved = {factor: _with_proof(factor, verdict) for factor, verdict in pairs.items()}
+        proved = {
+            factor: _with_proof(factor, verdict, use_theorems) for factor, verdict in pairs.items()
+        }
         numeric = replace(numeric, factors=tuple(proved[factor] for factor in pattern.factors))
-    found = "the bound is not defined" if threshold is None else prove(pattern, threshold)
+    if threshold is None:  # pragma: no cover - such graphs have been refused before
+        return numeric
+    found = prove(pattern, threshold, use_theorems=use_theorems)
+    shown: tuple[Proof | TwoSided, bool] | str
     if isinstance(found, str):
-        return replace(numeric, method=f"{numeric.method}; not proved: {found}")
-    certificate = Certificate(ramanujan=found.holds, digest=pattern.digest, proof=found.proof)
+        shown = found
+    elif numeric.two_sided:
+        shown = prove_two_sided(pattern, found)
+    else:
+        shown = found.proof, found.holds
+    if isinstance(found, str) or isinstance(shown, str):
+        return replace(numeric, method=f"{numeric.method}; not proved: {shown}")
+    proof, holds = shown
+    certificate = Certificate(ramanujan=holds, digest=pattern.digest, proof=proof)
     return replace(
         numeric,
-        status="proved" if found.holds else "refuted",
-        is_ramanujan=found.holds,
+        status="proved" if holds else "refuted",
+        is_ramanujan=holds,
         tie=found.tie,
-        method=found.proof.method,
+        method=proof.method,
         sigma2_squared=numeric.sigma2_squared if found.square is None else found.square,
         certificate=certificate,
     )

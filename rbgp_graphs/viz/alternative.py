@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,11 +59,25 @@ def _as_sequence(name: str, value: Any) -> Sequence[Any]:
     return tuple(value)
 
 
-def attach(figure: go.Figure, text: str, table: Table) -> None:
-    """Store the text alternative and the data of a figure in its ``layout.meta``."""
+def attach(
+    figure: go.Figure, text: str, table: Table, action: Mapping[str, Any] | None = None
+) -> None:
+    """Store the text alternative and the data of a figure in its ``layout.meta``.
+
+    `action` is what the script of a page does with the figure: JSON-able, with the key
+    ``kind`` (see ``figures.js``).
+    """
     rows = [[str(cell) for cell in row] for row in table.rows]
-    meta = {"text": text, "columns": list(table.columns), "rows": rows}
+    meta: dict[str, Any] = {"text": text, "columns": list(table.columns), "rows": rows}
+    if action is not None:
+        meta["action"] = action
     figure.update_layout(meta=meta)
+
+
+def action_of(figure: go.Figure) -> Mapping[str, Any] | None:
+    """Return what the script of a page does with a figure, or None."""
+    meta = figure.layout.meta
+    return meta.get("action") if isinstance(meta, dict) else None
 
 
 def text_of(figure: go.Figure) -> str:
@@ -83,3 +97,14 @@ def table_of(figure: go.Figure) -> Table | None:
 def percent(share: float) -> str:
     """Return a share in percent, with enough digits to tell a large sparsity from 100 %."""
     return f"{100 * share:.7g} %"
+
+
+def as_bytes(count: float) -> str:
+    """Return a number of bytes in a unit of readable size."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            break
+        count /= 1024
+    else:
+        unit = "TiB"
+    return f"{count:,.4g} {unit}"

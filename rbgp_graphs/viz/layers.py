@@ -114,6 +114,27 @@ def _add_image(
     )
 
 
+def zoom_looks(subject: Subject) -> dict[str, Any]:
+    """Return the colours, level lines and tint that finer levels of a figure are drawn with."""
+    parts = zip(levels(subject), _LINES, _LEAST_DISTANCE, strict=False)
+    return {
+        "color": style.BLUE,
+        "tiles": None
+        if tiles(subject) is None
+        else {"color": style.ORANGE, "opacity": _TILE_OPACITY},
+        "levels": [
+            {
+                "rows": level.rows,
+                "cols": level.cols,
+                "label": f"{level.name}, {level.rows:,} × {level.cols:,}",
+                "look": look,
+                "least": least,
+            }
+            for level, look, least in parts
+        ],
+    }
+
+
 def add_hover(
     figure: go.Figure, subject: Subject, rows: tuple[int, int], cols: tuple[int, int]
 ) -> None:

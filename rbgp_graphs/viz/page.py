@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rbgp_graphs._validation import require
 from rbgp_graphs.errors import ArgumentTypeError
 from rbgp_graphs.viz import theme as style
-from rbgp_graphs.viz.alternative import Table, table_of, text_of
+from rbgp_graphs.viz.alternative import Table, action_of, table_of, text_of
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -86,8 +86,8 @@ def render(title: str, sections: Sequence[Section], footer: str) -> bytes:
     A content security policy lets only the two scripts of the page run and nothing be loaded.
     """
     library: str = require("plotly.offline", "viz").get_plotlyjs()
-    script = resources.files("rbgp_graphs.viz").joinpath("report.js").read_text("utf-8")
-    css = resources.files("rbgp_graphs.viz").joinpath("report.css").read_text("utf-8")
+    script = read_asset("figures.js") + read_asset("report.js")
+    css = read_asset("report.css")
     settings = {
         "config": style.CONFIG,
         "templates": {theme: style.template(theme) for theme in ("light", "dark")},
@@ -97,14 +97,20 @@ def render(title: str, sections: Sequence[Section], footer: str) -> bytes:
         f'<meta http-equiv="Content-Security-Policy" content="{_policy(library, script)}">\n',
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
         f"<title>{html.escape(title)}</title>\n<style>\n{css}</style>\n</head>\n<body>\n",
-        f"<header>\n<h1>{html.escape(title)}</h1>\n{_contents(sections)}</header>\n<main>\n",
-        *(_section(number, section) for number, section in enumerate(sections, start=1)),
+        f"<header>\n<h1>{html.escape(title)}</h1>\n",
+        f"{_contents(sections) if len(sections) > 1 else ''}</header>\n<main>\n",
+        *(_section(number, section, title) for number, section in enumerate(sections, start=1)),
         f"</main>\n<footer><p>{html.escape(footer)}</p></footer>\n",
         f"{_data('settings', settings)}<script>{library}</script>\n<script>{script}</script>\n",
         "</body>\n</html>\n",
     ]
     # A title may hold lone surrogates, which UTF-8 has no bytes for.
     return "".join(parts).encode("utf-8", errors="xmlcharrefreplace")
+
+
+def read_asset(name: str) -> str:
+    """Return a style sheet or script of this package: ``figures.js`` works in any page."""
+    return resources.files("rbgp_graphs.viz").joinpath(name).read_text("utf-8")
 
 
 def _policy(*scripts: str) -> str:
@@ -124,8 +130,12 @@ def _contents(sections: Sequence[Section]) -> str:
     return f'<nav aria-label="Contents">\n<ul>\n{items}</ul>\n</nav>\n'
 
 
-def _section(number: int, section: Section) -> str:
+def _section(number: int, section: Section, page_title: str) -> str:
     name = f"section-{number}"
+    # A page of one figure has its title once.
+    if section.title == page_title and len(section.figures) == 1:
+        content = "".join(_figure(f"{name}-figure-1", section.figures[0], section, is_alone=True))
+        return f'<section id="{name}" aria-label="Figure">\n{content}</section>\n'
     paragraphs = (part.strip() for part in section.text.split("\n\n"))
     parts = [
         f'<section id="{name}" aria-labelledby="{name}-title">\n',
@@ -142,11 +152,15 @@ def _section(number: int, section: Section) -> str:
     return "".join([*parts, "</section>\n"])
 
 
-def _figure(name: str, figure: go.Figure, section: Section) -> Iterator[str]:
+def _figure(
+    name: str, figure: go.Figure, section: Section, *, is_alone: bool = False
+) -> Iterator[str]:
     caption = html.escape(figure.layout.title.text or section.title)
     text, table = text_of(figure), table_of(figure)
     described = f' aria-describedby="{name}-text"' if text else ""
-    yield f"<figure>\n<figcaption><strong>{caption}</strong></figcaption>\n"
+    yield "<figure>\n"
+    if not is_alone:
+        yield f"<figcaption><strong>{caption}</strong></figcaption>\n"
     yield f'<div class="{_plot_class(figure)}" data-figure="{name}" role="group" '
     yield f'aria-label="{caption}"{described}></div>\n'
     if text:
@@ -156,13 +170,27 @@ def _figure(name: str, figure: go.Figure, section: Section) -> Iterator[str]:
         yield _table(table, str(figure.layout.title.text)) + "</details>\n"
     yield "</figure>\n"
     content = json.loads(figure.to_json())
-    for key in ("template", "title", "meta", "width", "height"):
+    action = action_of(figure)
+    if action is not None:
+        content["action"] = action
+    # The page has its own title, and controls that a keyboard can use instead of the sliders.
+    for key in ("template", "title", "meta", "width", "sliders"):
         content["layout"].pop(key, None)
-    content["layout"].setdefault("margin", {})["t"] = 36
+    if not _is_tall(figure):
+        content["layout"].pop("height", None)
+    margin = content["layout"].setdefault("margin", {})
+    margin["t"] = max(36, margin.get("t", 0) - 40)
     yield _data(name, content)
 
 
+def _is_tall(figure: go.Figure) -> bool:
+    """Return whether a figure keeps its height at any width, as those of several panels do."""
+    return "yaxis2" in figure.layout or figure.layout.yaxis.visible is False
+
+
 def _plot_class(figure: go.Figure) -> str:
+    if _is_tall(figure):
+        return "plot tall"
     if figure.layout.yaxis.scaleanchor is None:
         return "plot"
     has_scale = any(

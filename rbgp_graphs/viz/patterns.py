@@ -21,6 +21,7 @@ from rbgp_graphs.viz.raster import (
     levels,
     rasterize,
 )
+from rbgp_graphs.viz.zoom import zoom_data
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -38,6 +39,7 @@ def pattern(
     max_pixels: int = 768,
     *,
     theme: style.Theme = "light",
+    zoomable: bool = True,
 ) -> go.Figure:
     """Draw the mask of a pattern, whole or in part, with the levels of its product.
 
@@ -52,6 +54,10 @@ def pattern(
         keeps one pixel a cell.
     theme : {"light", "dark"}
         Colours of text and background.
+    zoomable : bool
+        Whether a page that `save` or `report` writes draws finer levels when one zooms in, down
+        to single cells, without a server. The figure then carries the edges of the factors, up
+        to about a million of them; beyond that, the page shows this level alone.
 
     Returns
     -------
@@ -93,14 +99,18 @@ def pattern(
     if (row_range, col_range) != ((0, height), (0, width)):
         title = f"Rows {_range_text(*row_range)}, columns {_range_text(*col_range)}"
     figure = style.new_figure(title, style.as_theme(theme))
+    action = None
     if raster.is_exact and max(raster.density.shape) <= _LARGEST_HEATMAP:
         layers.add_cells(figure, subject, raster)
     else:
+        action = zoom_data(subject, row_range, col_range) if zoomable else None
         layers.add_images(figure, subject, raster)
         layers.add_hover(figure, subject, row_range, col_range)
     layers.add_lines(figure, subject, row_range, col_range, _pixels_per_cell(row_range, col_range))
     _set_axes(figure, row_range, col_range)
-    attach(figure, _describe(subject, raster), _table(subject, row_range, col_range))
+    if action is not None:
+        action |= {"pixels": max_pixels, **layers.zoom_looks(subject)}
+    attach(figure, _describe(subject, raster), _table(subject, row_range, col_range), action)
     return figure
 
 

@@ -9,7 +9,14 @@
   plots.forEach(function (plot) {
     var figure = JSON.parse(document.getElementById(plot.dataset.figure).textContent);
     figure.layout.template = template();
-    window.Plotly.newPlot(plot, figure.data, figure.layout, settings.config);
+    window.Plotly.newPlot(plot, {
+      data: figure.data,
+      layout: figure.layout,
+      frames: figure.frames || [],
+      config: settings.config,
+    }).then(function () {
+      window.rbgpFigures.attach(plot, figure.action);
+    });
   });
   dark.addEventListener("change", function () {
     plots.forEach(function (plot) {

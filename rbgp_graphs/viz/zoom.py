@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
+import base64
+from typing import Any
 
-from rbgp_graphs.products import TensorProduct
+import numpy as np
+from numpy.typing import NDArray
+
+from rbgp_graphs.graph import BipartiteGraph
+from rbgp_graphs.products import RBGP4, TensorProduct
 from rbgp_graphs.viz.raster import Subject, levels
 
 Range = tuple[int, int]
 
 #: Cells a side of the window that shows single cells.
 _NEAR = 64
+#: Edges of all factors together that a page may carry, at four bytes each.
+_MOST_EDGES = 1 << 20
 
 
 def zoom_windows(subject: Subject) -> list[tuple[Range, Range]]:
@@ -51,3 +58,40 @@ def _range(start: int, length: int, size: int) -> Range:
 def _area(window: tuple[Range, Range]) -> int:
     (top, bottom), (left, right) = window
     return (bottom - top) * (right - left)
+
+
+def zoom_data(subject: Subject, rows: Range, cols: Range) -> dict[str, Any] | None:
+    """Return what ``figures.js`` needs to draw any part of a window at any zoom, JSON-able.
+
+    That is the factors of a product, not its cells, so that it is small at any size. None if the
+    factors themselves have too many edges for a page.
+    """
+    is_product = isinstance(subject, TensorProduct)
+    factors = subject.factors if isinstance(subject, TensorProduct) else (subject,)
+    names = subject.factor_names if isinstance(subject, TensorProduct) else ("graph",)
+    if sum(0 if factor.is_complete else factor.num_edges for factor in factors) > _MOST_EDGES:
+        return None
+    data: dict[str, Any] = {
+        "kind": "zoom",
+        "shape": list(subject.shape),
+        "names": list(names),
+        "factors": [_factor_data(factor, is_product) for factor in factors],
+        "bounds": {"rows": list(rows), "cols": list(cols)},
+    }
+    if isinstance(subject, RBGP4) and subject.shifts is not None:
+        data |= {"shifts": _pack(subject.shifts), "side": subject.shift_side}
+    return data
+
+
+def _factor_data(factor: BipartiteGraph, is_regular: bool) -> dict[str, Any]:
+    data: dict[str, Any] = {"left": factor.left, "right": factor.right}
+    data["degrees"] = list(factor.degrees or (0, 0))
+    if not factor.is_complete or not is_regular:
+        data["neighbors"] = _pack(factor.edges[:, 1])
+    if not is_regular:
+        data["indptr"] = _pack(factor.indptr)
+    return data
+
+
+def _pack(numbers: NDArray[Any]) -> str:
+    return base64.b64encode(numbers.astype("<i4").tobytes()).decode("ascii")

@@ -31,6 +31,7 @@ GOOD: dict[tuple[str, ...], list[str]] = {
     ("generate", "ramanujan"): ["6", "6", "3"],
     ("design",): ["64", "64", "75%"],
     ("families",): ["--max-side", "30"],
+    ("catalogue",): ["--max-side", "16"],
     ("verify",): ["graph.rbgp"],
     ("show",): ["pattern.rbgp"],
     ("export",): ["pattern.rbgp", "mask.npz"],

@@ -123,7 +123,7 @@ def test_the_time_is_reported_next_to_scipy_and_numpy(
     for timing in found["timings"]:
         assert timing["milliseconds"] > 0
         flops = 2 * files.pattern.nnz * 3 / timing["milliseconds"] / 1e6
-        assert timing["gflops"] == pytest.approx(flops)
+        assert timing["useful_gflops"] == pytest.approx(flops)
 
 
 def test_a_wrong_product_ends_with_1_and_is_not_timed(
@@ -132,7 +132,7 @@ def test_a_wrong_product_ends_with_1_and_is_not_timed(
     def slightly_wrong(*args: Any, **options: Any) -> Any:
         return 1.001 * rg.gpu.matmul(*args, **options)
 
-    monkeypatch.setattr("rbgp_graphs.gpu.comparison.matmul", slightly_wrong)
+    monkeypatch.setattr("rbgp_graphs.bench.peers.matmul", slightly_wrong)
     result = rbgp("matmul", "weights.rbgp")
     assert result.exit_code == 1, result.output
     assert "wrong result, not timed" in result.stdout

@@ -85,6 +85,8 @@ def graph(recipe: dict[str, Any]) -> Matrix:
         return matrix
     if kind == "transpose":
         return graph(recipe["of"]).T
+    if kind == "abelian_cover":
+        return abelian_cover(recipe)
     if kind in ("two_lift", "cyclic_lift", "lift"):
         return lift(recipe)
     families: dict[str, Callable[..., Matrix]] = {
@@ -98,6 +100,20 @@ def graph(recipe: dict[str, Any]) -> Matrix:
     }
     parameters = {key: value for key, value in recipe.items() if key not in ("kind", "allow_small")}
     return families[kind](**parameters)
+
+
+def abelian_cover(recipe: dict[str, Any]) -> Matrix:
+    a, b, orders = recipe["left"], recipe["right"], recipe["orders"]
+    elements = [*itertools.product(*map(range, orders))]
+    k = len(elements)
+    places = itertools.product(range(a), range(b), range(k))
+    matrix = np.zeros((a * k, b * k), dtype=np.int64)
+    for (i, j, d), bit in zip(places, bits(recipe["blocks"], a * b * k), strict=True):
+        for g in range(k if bit else 0):
+            digits = zip(elements[g], elements[d], orders, strict=True)
+            end = elements.index(tuple((x + y) % order for x, y, order in digits))
+            matrix[i * k + g, j * k + end] = 1
+    return matrix
 
 
 def lift(recipe: dict[str, Any]) -> Matrix:

@@ -230,7 +230,7 @@ def test_a_header_beyond_the_limit_of_safetensors_is_neither_read_nor_written(
     with pytest.raises(FormatError, match="the header has 100000001 bytes, the format allows"):
         loads(size.to_bytes(8, "little") + bytes(size), max_file_bytes=2**28)
     monkeypatch.setattr("rbgp_graphs.encoding.document.MAX_HEADER_BYTES", 100)
-    with pytest.raises(ArgumentError, match="the recipe needs a header of"):
+    with pytest.raises(ArgumentError, match="recipe and certificates need a header of"):
         dumps(GRAPH)
 
 

@@ -63,8 +63,15 @@ CHIU: dict[str, Any] = {"kind": "chiu", "q": 3}
 MORGENSTERN: dict[str, Any] = {"kind": "morgenstern", "q": 3, "d": 2}
 MARGULIS: dict[str, Any] = {"kind": "margulis_gabber_galil", "n": 6}
 TRANSPOSE: dict[str, Any] = {"kind": "transpose", "of": TWO_LIFT}
+ABELIAN: dict[str, Any] = {
+    "kind": "abelian_cover",
+    "left": 1,
+    "right": 2,
+    "orders": [2, 3],
+    "blocks": b64([0b10110100, 0b11010000], "u1"),
+}
 GRAPHS = [
-    COMPLETE, BITMASK, EDGES, TWO_LIFT, CYCLIC, LIFT, LPS, FIELD, ARRAY, PLANE, TRANSPOSE,
+    ABELIAN, COMPLETE, BITMASK, EDGES, TWO_LIFT, CYCLIC, LIFT, LPS, FIELD, ARRAY, PLANE, TRANSPOSE,
     AFFINE, QUADRANGLE, HEXAGON, CHIU, MORGENSTERN, MARGULIS,
 ]  # fmt: skip
 RBGP4: dict[str, Any] = {

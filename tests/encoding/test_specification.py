@@ -37,6 +37,8 @@ from tests.encoding.independent_reader import read
         rg.field_lift(8, 5, 2, 4),
         rg.field_lift(9, 9),
         rg.field_lift(4, 3, 2, 3).T,
+        rg.abelian_cover([2, 3], [[[1, 0, 1, 0, 0, 1], [0, 1, 1, 0, 1, 0]]]),
+        rg.abelian_cover([], [[[1], [0]], [[0], [1]]]),
         rg.random_lift(rg.array_code(3, 2), k=3, rng=0),
         rg.BipartiteGraph.from_edges([(0, 70), (2, 3)], shape=(3, 80)),
     ],

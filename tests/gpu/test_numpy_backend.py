@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
@@ -9,10 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbgp_graphs.constructions import complete, random_biregular
-from rbgp_graphs.gpu import RBGP4Matrix, numpy_backend
+from rbgp_graphs.gpu import RBGP4Matrix, backend, numpy_backend
 from rbgp_graphs.products import RBGP4
 from rbgp_graphs.testing.strategies import rbgp4_patterns
 from tests.gpu.oracle import DTYPES, assert_close, dense, dtypes, matrix_of, normal, seeds
+
+@pytest.fixture(autouse=True, scope="module")
+def _only_numpy() -> Iterator[None]:
+    with mock.patch.object(backend, "_TABLE", (backend.choose("numpy"),)):
+        yield
+
 
 # Blocks for every row group, CSR for every row group, and the choice made outside tests.
 smallest_groups = st.sampled_from((1, 4, 10**6))

@@ -90,7 +90,7 @@ _METHODS = {
     "LPS(3,5)": "theorem",
     "PG(2,9)": "theorem",
     "AG(2,5)": "gram_identity",
-    "Foster": "cholesky",
+    "Foster": "abelian_cover",
     "C20": "connected",
     "K(4,32)": "connected",
     "LPS(13,5)": "cholesky",

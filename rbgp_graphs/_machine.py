@@ -1,0 +1,51 @@
+"""The machine that this runs on: its processor, its cores, and the place for cached files."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import sys
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """Return the folder for files that can be made again; it need not exist.
+
+    ``$RBGP_CACHE_DIR`` if set, else ``rbgp_graphs`` in the place that the system has for such
+    files: ``$XDG_CACHE_HOME`` or ``~/.cache``, on macOS ``~/Library/Caches``, on Windows
+    ``%LOCALAPPDATA%``.
+    """
+    chosen = os.environ.get("RBGP_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    elif sys.platform == "darwin":
+        base = "~/Library/Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "rbgp_graphs"
+
+
+@functools.cache
+def processor() -> str:
+    """Return the name of the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def machine_id() -> str:
+    """Return what measured times depend on, as a line of text."""
+    return f"{processor()}, {usable_cores()} cores, {platform.system()} {platform.machine()}"

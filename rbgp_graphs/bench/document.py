@@ -1,0 +1,151 @@
+r"""The results of a run as one JSON document.
+
+The document is an object with the keys
+
+``schema``
+    1; it grows when a key changes its meaning or goes away.
+``machine``
+    What `rbgp_graphs.bench.machine.describe` returns: date, processor, cores, versions.
+``backend``
+    The backend that computed this package's products.
+``quick``
+    Whether the cases are the small ones.
+``ceilings``
+    The measured limits of the device (`rbgp_graphs.selection.Ceilings`), or null.
+``cases``
+    A list of objects, one for each case. What the case is: ``suite``, ``rows``, ``cols``,
+    ``sparsity``, ``row_group``, ``tile`` (rows and columns of a tile), ``tiles_present`` (the
+    share of tiles that are not empty), ``nnz``, ``index_bytes``, ``columns`` (N of the
+    operand), ``dtype``, ``product`` ("forward", "transposed", "sampled" or "layers"),
+    ``layers`` (1, or the number of layers). How it was measured: ``threads``, ``timer``. What
+    was found: ``measurements`` and ``absent``, and ``predicted_milliseconds`` (by the cost model
+    from ``ceilings``; null where it has none).
+
+An entry of ``measurements`` has the fields of `rbgp_graphs.bench.Measurement`: ``name``, ``kind``
+("own", "dense", "same pattern", "unstructured" or "blocks"), ``milliseconds`` (the median),
+``low_milliseconds``, ``high_milliseconds`` (quartiles), ``smallest_milliseconds``,
+``largest_milliseconds``, ``rounds``, ``packing_milliseconds``, ``first_call_milliseconds``,
+``gflops``, ``useful_gflops`` and ``error``. This package comes first. An entry of ``absent`` has
+``name``, ``kind`` and ``reason``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from rbgp_graphs.bench import machine
+from rbgp_graphs.bench.suites import Case
+from rbgp_graphs.encoding.atomic import as_path, write_file
+from rbgp_graphs.errors import FormatError
+from rbgp_graphs.gpu.backend import choose
+
+#: Version of the documents.
+SCHEMA = 1
+
+_CASE_KEYS = ("suite", "rows", "cols", "sparsity", "row_group", "columns", "dtype", "measurements")
+
+
+def run(
+    cases: Iterable[Case],
+    *,
+    rounds: int = 7,
+    backend: str = "auto",
+    quick: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Measure cases one after the other.
+
+    Parameters
+    ----------
+    cases : iterable of Case
+        What to measure, for example from `rbgp_graphs.bench.cases`.
+    rounds : int
+        How often each peer is timed.
+    backend : str
+        A name of `rbgp_graphs.gpu.backends`, or "auto".
+    quick : bool
+        What to write down about the cases.
+    say : callable
+        Told each case before it is measured.
+
+    Returns
+    -------
+    dict
+        JSON-able; the keys are described in this module.
+
+    Raises
+    ------
+    BackendError
+        If the backend does not run here, or a result is wrong.
+    """
+    chosen = choose(backend).name
+    found = []
+    for case in cases:
+        say(str(case))
+        comparison = case.measure(rounds=rounds, backend=chosen)
+        found.append({**case.facts(), **comparison.as_dict()})
+    return {
+        "schema": SCHEMA,
+        "machine": machine.describe(),
+        "backend": chosen,
+        "quick": quick,
+        "ceilings": None,
+        "cases": found,
+    }
+
+
+def merge(documents: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return one document with the cases of several; a suite that comes again replaces the first.
+
+    Machine and ceilings are those of the last document.
+
+    Examples
+    --------
+    >>> old = {"schema": 1, "cases": [{"suite": "size", "n": 1}, {"suite": "dtype", "n": 2}]}
+    >>> new = {"schema": 1, "cases": [{"suite": "size", "n": 3}]}
+    >>> merge([old, new])["cases"]
+    [{'suite': 'dtype', 'n': 2}, {'suite': 'size', 'n': 3}]
+    """
+    merged: dict[str, Any] = {}
+    cases: list[dict[str, Any]] = []
+    for document in documents:
+        again = {case["suite"] for case in document["cases"]}
+        cases = [case for case in cases if case["suite"] not in again] + document["cases"]
+        merged = {**merged, **document}
+    return {**merged, "cases": cases}
+
+
+def read(path: Any) -> dict[str, Any]:
+    """Return a document that was written before.
+
+    Raises
+    ------
+    FormatError
+        If the file holds something else, or a document of another schema.
+    """
+    place = as_path(path)
+    try:
+        document = json.loads(place.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FormatError(f"{place} cannot be read as a benchmark: {error}") from error
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise FormatError(f"{place} is no benchmark of schema {SCHEMA}")
+    for case in document.get("cases", [None]):
+        missing = [key for key in _CASE_KEYS if not isinstance(case, dict) or key not in case]
+        if missing:
+            raise FormatError(f"{place} has a case without {missing[0]}")
+    return document
+
+
+def write(path: Any, document: dict[str, Any], *, overwrite: bool = True) -> None:
+    """Write a document, completely or not at all.
+
+    Raises
+    ------
+    ArgumentError
+        If the file exists and `overwrite` is False, or cannot be written.
+    """
+    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+    write_file(path, [text.encode()], overwrite=overwrite)

@@ -1,0 +1,56 @@
+"""What a measurement ran on."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from importlib import metadata
+from typing import Any
+
+from rbgp_graphs._machine import processor
+
+_PACKAGES = (
+    "rbgp-graphs",
+    "numpy",
+    "scipy",
+    "networkx",
+    "numba",
+    "galois",
+    "torch",
+    "mkl",
+    "sparse-dot-mkl",
+)
+
+
+def describe() -> dict[str, Any]:
+    """Return date, processor, cores, load and versions as a JSON-able dict.
+
+    Returns
+    -------
+    dict
+        With the keys date (UTC, ISO 8601), processor, cores, load_1_minute (None where the
+        system does not tell), system, python and versions (None for what is not installed).
+
+    Examples
+    --------
+    >>> import numpy
+    >>> describe()["versions"]["numpy"] == numpy.__version__
+    True
+    """
+    return {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "load_1_minute": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in _PACKAGES},
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,216 @@
+"""What is measured: cases in named suites, each in a full and in a quick form."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rbgp_graphs._machine import usable_cores
+from rbgp_graphs.bench.comparison import Comparison, compare
+from rbgp_graphs.bench.layers import compare_layers
+from rbgp_graphs.bench.peers import CPU_PEERS
+from rbgp_graphs.bench.problem import Product, random_matrix
+from rbgp_graphs.errors import ArgumentError
+from rbgp_graphs.products import RBGP4
+from rbgp_graphs.selection import design
+
+#: Peers for suites about something else than the peers.
+_MAIN_PEERS = ("numpy dense", "torch dense", "scipy CSR", "torch CSR", "MKL CSR")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A product of one pattern, to be measured.
+
+    Attributes
+    ----------
+    suite : str
+        Which suite it belongs to.
+    size : int
+        Rows and columns of the matrix.
+    sparsity : float
+        Share of zeros.
+    row_group : int
+        Rows that share a column list.
+    columns : int
+        Columns of the operand.
+    dtype : str
+        Of all arrays.
+    product : {"forward", "transposed", "sampled", "layers"}
+        What is computed; "layers" is a network.
+    layers : int
+        How many layers a network has.
+    threads : int, optional
+        Threads; by default what the libraries choose.
+    peers : tuple of str, optional
+        What to compare with; all by default.
+    """
+
+    suite: str
+    size: int = 4096
+    sparsity: float = 0.9375
+    row_group: int = 64
+    columns: int = 256
+    dtype: str = "float32"
+    product: Product | Literal["layers"] = "forward"
+    layers: int = 1
+    threads: int | None = None
+    peers: tuple[str, ...] | None = None
+
+    @property
+    def pattern(self) -> RBGP4:
+        """The pattern: that of `rbgp_graphs.design` with this row group."""
+        return _pattern(self.size, self.sparsity, self.row_group)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.suite}: {self.size} x {self.size}, {100 * self.sparsity:g} %, group "
+            f"{self.row_group}, N = {self.columns}, {self.dtype}, {self.product}"
+        )
+
+    def measure(self, *, rounds: int, backend: str = "auto") -> Comparison:
+        """Measure all peers of the case."""
+        if self.product == "layers":
+            return compare_layers(
+                self.pattern, self.layers, self.columns, backend=backend, rounds=rounds
+            )
+        return compare(
+            random_matrix(self.pattern, self.dtype),
+            self.columns,
+            product=self.product,
+            backend=backend,
+            peers=[p for p in CPU_PEERS if self.peers is None or p.name in self.peers],
+            rounds=rounds,
+            threads=self.threads,
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the case is, as a JSON-able dict."""
+        pattern = self.pattern
+        return {
+            "suite": self.suite,
+            "rows": pattern.rows,
+            "cols": pattern.cols,
+            "sparsity": pattern.sparsity,
+            "row_group": pattern.row_group,
+            "tile": list(pattern.tile_shape),
+            "tiles_present": pattern.outer.num_edges / (pattern.outer.left * pattern.outer.right),
+            "nnz": pattern.nnz,
+            "index_bytes": pattern.index_bytes,
+            "columns": self.columns,
+            "dtype": self.dtype,
+            "product": self.product,
+            "layers": self.layers,
+        }
+
+
+@functools.lru_cache(maxsize=4)
+def _pattern(size: int, sparsity: float, row_group: int) -> RBGP4:
+    return design(size, size, sparsity, row_group=row_group)
+
+
+def _sparsity(quick: bool) -> Iterator[Case]:
+    for row_group in (4, 64):
+        for sparsity in (0.5, 0.75, 0.875, 0.9375, 0.96875):
+            if quick and sparsity in (0.75, 0.96875):
+                continue
+            yield Case(
+                suite="sparsity",
+                size=2048 if quick else 4096,
+                sparsity=sparsity,
+                row_group=row_group,
+            )
+
+
+def _size(quick: bool) -> Iterator[Case]:
+    for row_group in (4, 64):
+        for size in (512, 1024) if quick else (512, 1024, 2048, 4096, 8192, 16384):
+            # More rows than half the nonzeros of a column would leave no connected factors.
+            group = min(row_group, size // 32)
+            yield Case(suite="size", size=size, row_group=group, peers=_MAIN_PEERS)
+
+
+def _columns(quick: bool) -> Iterator[Case]:
+    size = 2048 if quick else 4096
+    for columns in (1, 32, 256) if quick else (1, 8, 16, 32, 64, 128, 256, 1024, 4096):
+        yield Case(suite="columns", size=size, columns=columns, peers=_MAIN_PEERS)
+
+
+def _row_group(quick: bool) -> Iterator[Case]:
+    size = 2048 if quick else 4096
+    for row_group in (1, 8, 64) if quick else (1, 2, 4, 8, 16, 32, 64, 128):
+        yield Case(suite="row_group", size=size, row_group=row_group, peers=_MAIN_PEERS)
+
+
+def _dtype(quick: bool) -> Iterator[Case]:
+    for dtype in ("float16", "float32", "float64"):
+        # A half-precision product of NumPy or PyTorch takes seconds on most processors.
+        size = 512 if quick else 1024 if dtype == "float16" else 4096
+        yield Case(suite="dtype", dtype=dtype, size=size, row_group=16, peers=_MAIN_PEERS)
+
+
+def _threads(quick: bool) -> Iterator[Case]:
+    size = 2048 if quick else 4096
+    for threads in sorted({1, usable_cores()}):
+        yield Case(suite="threads", size=size, threads=threads, peers=_MAIN_PEERS)
+
+
+def _training(quick: bool) -> Iterator[Case]:
+    for row_group in (4, 64):
+        for product in ("forward", "transposed", "sampled"):
+            yield Case(
+                suite="training",
+                size=2048 if quick else 4096,
+                row_group=row_group,
+                product=product,
+                peers=_MAIN_PEERS,
+            )
+
+
+def _layers(quick: bool) -> Iterator[Case]:
+    size = 1024 if quick else 2048
+    for batch in (1, 32, 256) if quick else (1, 32, 256, 1024):
+        yield Case(
+            suite="layers", size=size, row_group=32, columns=batch, product="layers", layers=6
+        )
+
+
+#: Name, cases, and what it shows.
+SUITES: dict[str, tuple[Callable[[bool], Iterator[Case]], str]] = {
+    "sparsity": (_sparsity, "all peers against the share of zeros, fine and coarse"),
+    "size": (_size, "from 512 x 512 to 16384 x 16384"),
+    "columns": (_columns, "columns of the dense operand, from a vector to 4096"),
+    "row_group": (_row_group, "rows that share a column list, from 1 to 128"),
+    "dtype": (_dtype, "half, single and double precision"),
+    "threads": (_threads, "one thread, and all cores"),
+    "layers": (_layers, "a network of six layers, next to a dense one"),
+    "training": (_training, "forward, backward to the input, gradient of the values"),
+}
+
+
+def cases(names: tuple[str, ...] = (), *, quick: bool = False) -> list[Case]:
+    """Return the cases of some suites, or of all.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Names in `SUITES`; all if empty.
+    quick : bool
+        Small matrices and few cases.
+
+    Raises
+    ------
+    ArgumentError
+        If a suite is not known.
+
+    Examples
+    --------
+    >>> [case.threads for case in cases(("threads",))][0]
+    1
+    """
+    unknown = [name for name in names if name not in SUITES]
+    if unknown:
+        raise ArgumentError(f"there is no suite {unknown[0]!r}, only {', '.join(SUITES)}")
+    return [case for name in names or SUITES for case in SUITES[name][0](quick)]

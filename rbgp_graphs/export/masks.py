@@ -1,0 +1,246 @@
+"""Masks for all layers of a model, chosen by rules, and the files that hold them."""
+
+from __future__ import annotations
+
+import fnmatch
+import io
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rbgp_graphs._validation import as_int, require
+from rbgp_graphs.encoding.atomic import as_path, write_file
+from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, InfeasibleError
+from rbgp_graphs.export.entries import MAX_BYTES, Exportable
+from rbgp_graphs.export.masked_module import masked_entries
+from rbgp_graphs.export.numpy import to_numpy
+from rbgp_graphs.export.read import MAX_FILE_BYTES, flat_mask, read_file
+from rbgp_graphs.export.tensors import TENSOR_READERS
+from rbgp_graphs.graph import BipartiteGraph
+from rbgp_graphs.products import TensorProduct
+from rbgp_graphs.selection import design
+
+
+def masks_for_model(model: Any, rules: Mapping[str, Any], *, rng: Any = 0) -> dict[str, Exportable]:
+    """Choose a pattern for each weight of a model by rules on its name.
+
+    Parameters
+    ----------
+    model : torch.nn.Module, or mapping of str to shape or array
+        The weights by name. Those with fewer than two dimensions (biases, norms) are left
+        alone. A weight with more counts as a matrix with all dimensions but the first flattened.
+    rules : mapping of str to object
+        Glob patterns of names, as in `fnmatch`, and what they ask for: a sparsity; a dict of
+        arguments of `rbgp_graphs.design`, as ``{"sparsity": 0.9375, "objective": "speed"}``; a
+        pattern or a graph of the right shape; or None for a weight that stays dense. The last
+        rule that matches a name counts; a weight without one stays dense.
+    rng : int, numpy.random.Generator or None
+        Source of randomness of the designs.
+
+    Returns
+    -------
+    dict of str to RBGP4, TensorProduct or BipartiteGraph
+        The sparse weights by name, in the order of the model.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If `model` or a rule is none of these.
+    ArgumentError
+        If a rule matches no weight, or its pattern has another shape.
+    InfeasibleError
+        If no pattern has the shape of a weight and the sparsity asked for; names the weight.
+
+    Examples
+    --------
+    >>> shapes = {"stem.weight": (64, 27), "body.0.weight": (64, 64), "body.1.weight": (128, 64)}
+    >>> masks = masks_for_model(shapes, {"body.*": 0.75, "body.1.*": {"sparsity": 0.875}})
+    >>> {name: (mask.shape, mask.sparsity) for name, mask in masks.items()}
+    {'body.0.weight': ((64, 64), 0.75), 'body.1.weight': ((128, 64), 0.875)}
+    """
+    if not isinstance(rules, Mapping) or not all(isinstance(glob, str) for glob in rules):
+        raise ArgumentTypeError(f"rules is {rules!r}, expected a dict of glob patterns")
+    shapes = dict(_matrix_shapes(model))
+    idle = [glob for glob in rules if not fnmatch.filter(shapes, glob)]
+    if idle:
+        known = ", ".join(list(shapes)[:8]) + (", ..." if len(shapes) > 8 else "")
+        raise ArgumentError(f"the rule {idle[0]!r} matches no weight; they are {known or 'none'}")
+    masks: dict[str, Exportable] = {}
+    for name, shape in shapes.items():
+        matching = [rule for glob, rule in rules.items() if fnmatch.fnmatchcase(name, glob)]
+        if matching and matching[-1] is not None:
+            masks[name] = _follow(matching[-1], name, shape, rng)
+    return masks
+
+
+def _matrix_shapes(model: Any) -> Iterator[tuple[str, tuple[int, int]]]:
+    named: Iterable[tuple[Any, Any]]
+    if isinstance(model, Mapping):
+        named = model.items()
+    elif hasattr(model, "named_parameters"):
+        named = model.named_parameters()
+    else:
+        raise ArgumentTypeError(
+            f"model is a {type(model).__name__}, expected a torch.nn.Module or a dict of shapes"
+        )
+    for name, value in named:
+        shape = tuple(getattr(value, "shape", value))
+        if not isinstance(name, str) or not all(isinstance(size, int) for size in shape):
+            raise ArgumentTypeError(f"model has {name!r}: {value!r}, expected a name and a shape")
+        if len(shape) >= 2:
+            yield name, (shape[0], int(np.prod(shape[1:])))
+
+
+def _follow(rule: Any, name: str, shape: tuple[int, int], rng: Any) -> Exportable:
+    if isinstance(rule, (BipartiteGraph, TensorProduct)):
+        if rule.shape != shape:
+            raise ArgumentError(
+                f"the mask for {name} is {rule.shape[0]} x {rule.shape[1]}, expected "
+                f"{shape[0]} x {shape[1]}"
+            )
+        return rule
+    arguments = rule if isinstance(rule, Mapping) else {"sparsity": rule}
+    try:
+        return design(*shape, **{"rng": rng, **arguments})
+    except InfeasibleError as error:
+        raise InfeasibleError(f"{name}: {error}") from error
+    except TypeError as error:
+        if isinstance(error, ArgumentTypeError):
+            raise ArgumentTypeError(f"{name}: {error}") from error
+        raise ArgumentTypeError(
+            f"{name}: the rule {rule!r} is no set of arguments of design: {error}"
+        ) from error
+
+
+def write_masks(
+    path: str | os.PathLike[str],
+    masks: Mapping[str, Exportable],
+    *,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    overwrite: bool = True,
+    max_bytes: int = MAX_BYTES,
+) -> None:
+    """Write the masks of a model to one file, as bool tensors by name.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        With the suffix ``.safetensors`` or ``.npz``.
+    masks : mapping of str to BipartiteGraph, TensorProduct or RBGP4
+        As `masks_for_model` returns them.
+    shapes : mapping of str to tuple of int, optional
+        The shapes of weights that have more than two dimensions.
+    overwrite : bool
+        Whether a file that is there already is replaced.
+    max_bytes : int
+        Refuse to allocate more for all masks together.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If an argument has the wrong type.
+    ArgumentError
+        If the suffix is another one, a shape does not fit, more than `max_bytes` are needed, the
+        file is there and `overwrite` is False, or it cannot be written.
+    MissingDependencyError
+        If the suffix is ``.safetensors`` and safetensors is not installed.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder, "masks.npz")
+    ...     write_masks(file, masks_for_model({"a": (8, 8), "b": (8, 16)}, {"*": 0.5}))
+    ...     {name: mask.shape for name, mask in read_masks(file).items()}
+    {'a': (8, 8), 'b': (8, 16)}
+    """
+    target = as_path(path)
+    suffix = target.suffix.lower()
+    if suffix not in (".safetensors", ".npz"):
+        raise ArgumentError(
+            f"{target} has the suffix {target.suffix!r}, expected .safetensors or .npz"
+        )
+    if not isinstance(masks, Mapping) or not all(isinstance(name, str) for name in masks):
+        raise ArgumentTypeError(f"masks is a {type(masks).__name__}, expected a dict by name")
+    limit = as_int("max_bytes", max_bytes, minimum=0)
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, mask in masks.items():
+        arrays[name] = to_numpy(mask, max_bytes=limit)
+        limit -= arrays[name].nbytes
+        if shapes is not None and name in shapes:
+            arrays[name] = _reshaped(name, arrays[name], shapes[name])
+    if suffix == ".safetensors":
+        data = require("safetensors.numpy").save(arrays)
+    else:
+        stream = io.BytesIO()
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
+        data = stream.getvalue()
+    write_file(target, [data], overwrite=overwrite)
+
+
+def _reshaped(name: str, mask: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    if len(shape) < 2 or (shape[0], int(np.prod(shape[1:]))) != mask.shape:
+        raise ArgumentError(
+            f"shapes[{name!r}] is {tuple(shape)}, but the mask is {len(mask)} x {mask.shape[1]}"
+        )
+    return mask.reshape(shape)
+
+
+def read_masks(
+    path: str | os.PathLike[str], *, names: str = "*", max_bytes: int = MAX_FILE_BYTES
+) -> dict[str, BipartiteGraph]:
+    """Return the masks in a file of masks or in a checkpoint.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A ``.safetensors``, ``.npz``, ``.pt``, ``.pth`` or ``.bin`` file.
+    names : str
+        A glob pattern: which weights count, by their names without what pruning and
+        parametrizations add.
+    max_bytes : int
+        Largest size that the tensors may have in memory.
+
+    Returns
+    -------
+    dict of str to BipartiteGraph
+        Masks that were stored as such, in either convention of `apply_mask`, under the names of
+        their weights. If there are none, the nonzeros of every tensor with two or more dimensions.
+        Dimensions after the first are flattened.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If `path` is not a path.
+    ArgumentError
+        If the file is not there, cannot be read or has another suffix.
+    FormatError
+        If the content is damaged or forged, a mask lacks its weight, or more than `max_bytes` are
+        needed.
+    MissingDependencyError
+        If the file needs safetensors or PyTorch, and it is not installed.
+
+    Examples
+    --------
+    See `write_masks`.
+    """
+    place = as_path(path)
+    limit = as_int("max_bytes", max_bytes, minimum=1)
+    load = TENSOR_READERS.get(place.suffix.lower())
+    if load is None:
+        raise ArgumentError(
+            f"{place} has the suffix {place.suffix!r}, expected one of {', '.join(TENSOR_READERS)}"
+        )
+
+    def read(file: Any) -> dict[str, BipartiteGraph]:
+        tensors = load(file, limit)
+        sources = {e.prefix + e.name: e.mask_key for e in masked_entries(tensors)}
+        if not sources:
+            sources = {name: name for name, tensor in tensors.items() if len(tensor.shape) >= 2}
+        chosen = fnmatch.filter(sources, names)
+        return {name: flat_mask(sources[name], tensors[sources[name]]) for name in chosen}
+
+    return read_file(place, read)

@@ -1,0 +1,191 @@
+"""From LLVM's text to a function that can be called, kept in the process and on the disk."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import hashlib
+import os
+import secrets
+import stat
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rbgp_graphs.gpu.cpu.target import Target
+
+#: Every kernel is a function of this name and takes addresses.
+ENTRY = "run"
+_DIGEST_BYTES = 32
+
+_lock = threading.Lock()
+_functions: dict[str, Any] = {}
+
+
+def function(
+    name: str, make_text: Callable[[], str], target: Target, num_arguments: int
+) -> Callable[..., None]:
+    """Return a compiled kernel.
+
+    Parameters
+    ----------
+    name : str
+        Says, together with `target` and the source of this package, what the kernel is.
+    make_text : callable
+        Returns the module in LLVM's language; called if the kernel is not at hand.
+    target : Target
+        What to compile for.
+    num_arguments : int
+        Number of addresses that the kernel takes.
+
+    Returns
+    -------
+    callable
+        Calls the kernel without Python's global lock.
+
+    Notes
+    -----
+    Machine code is kept in the directory `cache_directory`. A file counts only with its own
+    SHA-256 in front, in a directory that belongs to the user and nobody else can write to. Where
+    there is no such directory kernels are compiled once in every process.
+    """
+    key = _key(name, target)
+    found = _functions.get(key)
+    if found is not None:
+        return found  # type: ignore[no-any-return]
+    with _lock:
+        if key not in _functions:
+            code = _read(key)
+            if code is None:
+                code = compile_text(make_text(), target)
+                _write(key, code)
+            _functions[key] = _link(code, target, num_arguments)
+        return _functions[key]  # type: ignore[no-any-return]
+
+
+def compile_text(text: str, target: Target, *, assembly: bool = False) -> Any:
+    """Return the object file of a module, as bytes, or its assembly as text."""
+    import llvmlite.binding as llvm
+
+    module = llvm.parse_assembly(text)
+    module.verify()
+    machine = _machine(target)
+    return machine.emit_assembly(module) if assembly else machine.emit_object(module)
+
+
+def _machine(target: Target) -> Any:
+    import llvmlite.binding as llvm
+
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    return llvm.Target.from_triple(target.triple).create_target_machine(
+        cpu=target.cpu, features=target.features, opt=3, jit=True
+    )
+
+
+def _link(code: bytes, target: Target, num_arguments: int) -> Any:
+    """Load machine code into this process."""
+    import llvmlite.binding as llvm
+
+    machine = _machine(target)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * num_arguments)
+    address = engine.get_function_address(ENTRY)
+    loaded: Any = kind(address)
+    loaded.address = address
+    # The code lives as long as its engine.
+    loaded.engine = engine
+    return loaded
+
+
+# On the disk --------------------------------------------------------------------------------
+
+
+def cache_directory() -> Path | None:
+    """Return where machine code is kept, or None if it is not.
+
+    The directory named by RBGP_CACHE_DIR (empty: none), or ``rbgp_graphs`` where the system keeps
+    the caches of the user.
+    """
+    given = os.environ.get("RBGP_CACHE_DIR")
+    if given is not None:
+        return Path(given) if given else None
+    with contextlib.suppress(RuntimeError):
+        if sys.platform == "win32":
+            base = os.environ.get("LOCALAPPDATA")
+            return Path(base) / "rbgp_graphs" if base else None
+        if sys.platform == "darwin":
+            return Path.home() / "Library" / "Caches" / "rbgp_graphs"
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rbgp_graphs"
+    return None
+
+
+@functools.cache
+def _sources() -> bytes:
+    """Return a digest of what the machine code depends on besides the kernel's parameters."""
+    import llvmlite
+
+    state = hashlib.sha256(llvmlite.__version__.encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        state.update(path.read_bytes())
+    return state.digest()
+
+
+@functools.lru_cache(maxsize=1024)
+def _key(name: str, target: Target) -> str:
+    parts = (name, target.triple, target.cpu, target.features)
+    return hashlib.sha256(_sources() + "\0".join(parts).encode()).hexdigest()
+
+
+def _is_private(directory: Path) -> bool:
+    """Return whether only the user can have put files into a directory."""
+    if not hasattr(os, "getuid"):
+        return True
+    info = directory.stat()
+    return info.st_uid == os.getuid() and not info.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _read(key: str) -> bytes | None:
+    directory = cache_directory()
+    if directory is None:
+        return None
+    try:
+        if not _is_private(directory):
+            return None
+        content = (directory / f"{key}.o").read_bytes()
+    except OSError:
+        return None
+    digest, code = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+    return code if hashlib.sha256(code).digest() == digest else None
+
+
+def _write(key: str, code: bytes) -> None:
+    directory = cache_directory()
+    if directory is None:
+        return
+    # A cache that cannot be written to costs time, nothing else.
+    with contextlib.suppress(OSError):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not _is_private(directory):
+            return
+        temporary = directory / f".{secrets.token_hex(8)}"
+        try:
+            temporary.write_bytes(hashlib.sha256(code).digest() + code)
+            temporary.replace(directory / f"{key}.o")
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _forget_lock() -> None:
+    """Take a new lock in a forked child, where nobody can release the old one."""
+    global _lock  # noqa: PLW0603
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_lock)

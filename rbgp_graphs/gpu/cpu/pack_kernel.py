@@ -1,0 +1,78 @@
+"""The kernel that copies columns of X into a panel: aligned, in the precision of the sums."""
+
+from __future__ import annotations
+
+from llvmlite import ir
+
+from rbgp_graphs.gpu.cpu.emit import Emitter, Value
+from rbgp_graphs.gpu.cpu.job import PACK, JobReader
+from rbgp_graphs.gpu.cpu.storage import Storage
+
+
+def pack_text(storage: Storage, lanes: int) -> str:
+    """Return the kernel ``pack(job, source, width, panel, row_bytes)``.
+
+    It copies `width` columns of the ``x_rows`` rows at `source` to the rows of the panel, which
+    are `row_bytes` long. Lanes beyond `width` become zero.
+    """
+    emit = Emitter(PACK)
+    job, source, width, panel, row_bytes = emit.arguments
+    read = JobReader(emit, job)
+    rows, x_row, x_col = read["x_rows"], read["x_row"], read["x_col"]
+    kind = ir.VectorType(storage.computed, lanes)
+    stored_kind = ir.VectorType(storage.stored, lanes)
+    size, panel_size = storage.stored_bytes, storage.computed_bytes
+    vector_bytes = lanes * panel_size
+    whole = emit.mul(emit.divmod(width, emit.integer(lanes))[0], lanes)
+    stop = emit.build.udiv(row_bytes, emit.integer(panel_size))
+
+    def next_to_each_other() -> tuple[()]:
+        tail = emit.mask(emit.sub(width, whole), lanes)
+
+        def row(c: Value) -> None:
+            start = emit.at(source, emit.mul(c, x_row))
+            goal = emit.at(panel, emit.mul(c, row_bytes))
+
+            def vector(n: Value) -> None:
+                x = emit.load_vector(stored_kind, emit.at(start, emit.mul(n, size)))
+                place = emit.at(goal, emit.mul(n, panel_size))
+                emit.store_vector(storage.to_computed(emit, x), place, vector_bytes)
+
+            emit.loop(0, whole, vector, step=lanes)
+            with emit.when(emit.is_less(whole, stop)):
+                x = emit.masked_load(stored_kind, emit.at(start, emit.mul(whole, size)), tail)
+                place = emit.at(goal, emit.mul(whole, panel_size))
+                emit.store_vector(storage.to_computed(emit, x), place, vector_bytes)
+
+            def empty(n: Value) -> None:
+                place = emit.at(goal, emit.mul(n, panel_size))
+                emit.store_vector(ir.Constant(kind, None), place, vector_bytes)
+
+            emit.loop(emit.add(whole, lanes), stop, empty, step=lanes)
+
+        emit.loop(0, rows, row)
+        return ()
+
+    def apart() -> tuple[()]:
+        def row(c: Value) -> None:
+            start = emit.at(source, emit.mul(c, x_row))
+            goal = emit.at(panel, emit.mul(c, row_bytes))
+
+            def column(n: Value) -> None:
+                place = emit.at(start, emit.mul(n, x_col))
+                x = emit.build.load(place, typ=storage.stored, align=size)
+                place = emit.at(goal, emit.mul(n, panel_size))
+                emit.build.store(storage.to_computed(emit, x), place, align=panel_size)
+
+            def empty(n: Value) -> None:
+                place = emit.at(goal, emit.mul(n, panel_size))
+                emit.build.store(ir.Constant(storage.computed, 0.0), place, align=panel_size)
+
+            emit.loop(0, width, column)
+            emit.loop(width, stop, empty)
+
+        emit.loop(0, rows, row)
+        return ()
+
+    emit.choose(emit.is_equal(x_col, size), next_to_each_other, apart)
+    return emit.finish()

@@ -1,0 +1,117 @@
+"""The index tables that kernels read: once for a pattern, independent of the values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rbgp_graphs.products import RBGP4
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tables:
+    """Where the nonzeros of a pattern are, as sums of one number for each level.
+
+    The k-th nonzero of a row has k = k_o * inner_degree + j. For a row of group (u_o, u_i), it
+    stands in column ``tiles[u_o, k_o, 0] + inner[tiles[u_o, k_o, 1] + u_i * inner_degree + j]``.
+
+    Attributes
+    ----------
+    tiles : ndarray of int64, shape (outer.left, outer_degree, 2)
+        For each outer edge the first column of its tile and where its table begins.
+    inner : ndarray of int32
+        The tables of the shifts one after the other: columns inside a tile, of shape
+        (inner.left, inner_degree) each, ascending in every row.
+    group_rows : ndarray of int64, shape (row_group,)
+        The rows of the group with u_i = 0 inside a tile; u_i adds `group_step`.
+    num_outer, num_groups : int
+        Number of rows of tiles, and of groups in each.
+    tile_rows, tile_cols : int
+        Shape of a tile.
+    """
+
+    tiles: NDArray[np.int64]
+    inner: NDArray[np.int32]
+    group_rows: NDArray[np.int64]
+    num_outer: int
+    num_groups: int
+    group_step: int
+    tile_rows: int
+    tile_cols: int
+    rows: int
+    cols: int
+
+    @property
+    def outer_degree(self) -> int:
+        """Tiles in a row of tiles."""
+        return self.tiles.shape[1]
+
+    @property
+    def inner_degree(self) -> int:
+        """Nonzeros of a row inside a tile."""
+        return self.inner.shape[-1]
+
+    @property
+    def row_group(self) -> int:
+        """Rows that share their columns."""
+        return len(self.group_rows)
+
+    @property
+    def row_degree(self) -> int:
+        """Nonzeros of a row."""
+        return self.outer_degree * self.inner_degree
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tables."""
+        return self.tiles.nbytes + self.inner.nbytes + self.group_rows.nbytes
+
+
+#: Where a pattern keeps what is derived from it, like a cached property.
+_TABLES, _TRANSPOSED = "_cpu_tables", "_cpu_transposed"
+
+
+def tables_of(pattern: RBGP4) -> Tables:
+    """Return the tables of a pattern, made at the first call and kept as long as the pattern."""
+    found: Tables | None = pattern.__dict__.get(_TABLES)
+    if found is None:
+        found = pattern.__dict__[_TABLES] = _make(pattern)
+    return found
+
+
+def transposed_pattern(pattern: RBGP4) -> RBGP4:
+    """Return the transposed pattern, kept as long as the pattern."""
+    found: RBGP4 | None = pattern.__dict__.get(_TRANSPOSED)
+    if found is None:
+        found = pattern.__dict__[_TRANSPOSED] = pattern.T
+    return found
+
+
+def _make(pattern: RBGP4) -> Tables:
+    outer, repeat, inner, block = pattern.factors
+    degree = outer.neighbor_table.shape[1]
+    shifted = pattern.inner_tables.astype(np.int64)
+    # Axes: shift, u_i, v_r, k_i, v_b.
+    columns = np.arange(repeat.right)[:, None, None] * inner.right + shifted[:, :, None, :, None]
+    columns = columns * block.right + np.arange(block.right)
+    columns = columns.reshape(len(shifted), inner.left, -1)
+    tile_rows, tile_cols = pattern.tile_shape
+    tiles = np.empty((outer.left, degree, 2), np.int64)
+    tiles[..., 0] = outer.neighbor_table.astype(np.int64) * tile_cols
+    tiles[..., 1] = pattern.outer_edge_tables.reshape(outer.left, degree) * columns[0].size
+    in_repeat = np.arange(repeat.left)[:, None] * (inner.left * block.left)
+    return Tables(
+        tiles=tiles,
+        inner=columns.astype(np.int32),
+        group_rows=(in_repeat + np.arange(block.left)).ravel(),
+        num_outer=outer.left,
+        num_groups=inner.left,
+        group_step=block.left,
+        tile_rows=tile_rows,
+        tile_cols=tile_cols,
+        rows=pattern.rows,
+        cols=pattern.cols,
+    )
+

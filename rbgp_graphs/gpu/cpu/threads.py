@@ -1,0 +1,175 @@
+"""A pool of threads that run one kernel together."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from rbgp_graphs._validation import as_int
+from rbgp_graphs.errors import ArgumentError
+
+_MAX_THREADS = 1024
+_ALIGNMENT = 64
+#: Scratch memory above this size is given back after the product.
+_KEPT_BYTES = 64 << 20
+_VARIABLE = "RBGP_NUM_THREADS"
+
+
+def get_num_threads() -> int:
+    """Return how many threads a product on the CPU uses at most.
+
+    The number given to `set_num_threads`, else the environment variable RBGP_NUM_THREADS, else
+    the number of processors that this process may run on.
+
+    Raises
+    ------
+    ArgumentError
+        If the environment variable is set to something else than a number from 1 to 1024.
+
+    Examples
+    --------
+    >>> get_num_threads() >= 1
+    True
+    """
+    if _pool.limit is not None:
+        return _pool.limit
+    text = os.environ.get(_VARIABLE)
+    if text:
+        if not text.isdecimal() or not 1 <= int(text) <= _MAX_THREADS:
+            raise ArgumentError(f"{_VARIABLE} is {text!r}, expected a number from 1 to 1024")
+        return int(text)
+    if hasattr(os, "sched_getaffinity"):
+        return min(_MAX_THREADS, len(os.sched_getaffinity(0)))
+    return min(_MAX_THREADS, os.cpu_count() or 1)
+
+
+def set_num_threads(number: int | None) -> None:
+    """Set how many threads a product on the CPU uses at most.
+
+    Parameters
+    ----------
+    number : int or None
+        From 1 to 1024, or None to go back to the default (see `get_num_threads`).
+
+    Raises
+    ------
+    ArgumentTypeError
+        If `number` is no integer.
+    ArgumentError
+        If it is out of range.
+
+    Notes
+    -----
+    The number of threads does not change a result: every entry is summed by one thread.
+
+    Examples
+    --------
+    >>> set_num_threads(1)
+    >>> get_num_threads()
+    1
+    >>> set_num_threads(None)
+    """
+    _pool.limit = (
+        None if number is None else as_int("number", number, minimum=1, maximum=_MAX_THREADS)
+    )
+
+
+@dataclass(frozen=True)
+class _Ticket:
+    """One invitation to a thread of the pool to help with a kernel."""
+
+    call: Callable[[], None]
+    #: Whoever takes this lock decides: a helper starts, or the caller withdraws the ticket.
+    claim: Any = field(default_factory=threading.Lock)
+    #: Held until the helper has finished.
+    running: Any = field(default_factory=threading.Lock)
+
+
+class _Pool:
+    """Helpers that wait for tickets; started when first needed."""
+
+    def __init__(self) -> None:
+        self.limit: int | None = None
+        self.forget_helpers()
+
+    def forget_helpers(self) -> None:
+        """Start afresh: in a forked child the threads of the parent are gone."""
+        self.tickets: queue.SimpleQueue[_Ticket] = queue.SimpleQueue()
+        self.num_helpers = 0
+        self.growing = threading.Lock()
+
+    def invite(self, ticket: _Ticket, wanted: int) -> None:
+        """Put a ticket up and make sure that enough helpers exist to take `wanted` of them."""
+        if self.num_helpers < wanted:
+            with self.growing:
+                while self.num_helpers < wanted:
+                    work = threading.Thread(
+                        target=_help, args=(self.tickets,), name="rbgp-product", daemon=True
+                    )
+                    work.start()
+                    self.num_helpers += 1
+        self.tickets.put(ticket)
+
+
+def _help(tickets: queue.SimpleQueue[_Ticket]) -> None:
+    while True:
+        ticket = tickets.get()
+        if ticket.claim.acquire(blocking=False):
+            try:
+                ticket.call()
+            finally:
+                ticket.running.release()
+        # A kept ticket would keep the arrays of its product.
+        del ticket
+
+
+_pool = _Pool()
+_scratch = threading.local()
+
+
+def run(call: Callable[[int], None], num_threads: int) -> None:
+    """Call ``call(k)`` for k = 0 here and for other k below `num_threads` in helpers.
+
+    The call for k = 0 must do all the work that no other call has begun, because a helper that
+    is busy elsewhere may never start. When `run` returns, nothing runs any more.
+    """
+    tickets = []
+    for k in range(1, num_threads):
+        ticket = _Ticket(lambda k=k: call(k))  # type: ignore[misc]
+        ticket.running.acquire()
+        tickets.append(ticket)
+        _pool.invite(ticket, num_threads - 1)
+    try:
+        call(0)
+    finally:
+        for ticket in tickets:
+            if not ticket.claim.acquire(blocking=False):
+                ticket.running.acquire()
+
+
+def scratch(size: int) -> int:
+    """Return the address of `size` bytes that only this thread uses, aligned to 64 bytes."""
+    buffer = getattr(_scratch, "buffer", None)
+    if buffer is None or len(buffer) < size + _ALIGNMENT:
+        _scratch.buffer = buffer = None
+        buffer = np.empty(size + _ALIGNMENT, np.uint8)
+        _scratch.buffer = buffer
+    start = int(buffer.ctypes.data)
+    return start + -start % _ALIGNMENT
+
+
+def trim() -> None:
+    """Give back this thread's scratch memory if it is large."""
+    buffer = getattr(_scratch, "buffer", None)
+    if buffer is not None and len(buffer) > _KEPT_BYTES:
+        _scratch.buffer = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.forget_helpers)

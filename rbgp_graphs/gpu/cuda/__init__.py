@@ -1,0 +1,1 @@
+"""The CUDA kernels, and what launches them through CuPy."""

@@ -1,0 +1,265 @@
+// Y = f(A X + b), for a batch of X, in float16 or bfloat16 with sums in float32, from sm_80 on.
+//
+// The operands change places: the tensor cores compute the transposed product of a group,
+// columns of X times rows of W, so a group of G rows costs ceil(G / 8) and not ceil(G / 16) steps.
+// Each lane of `ldmatrix` names the row that it loads, so the rows that a group needs are gathered
+// from the slabs in shared memory at no cost.
+//
+// A block computes BN columns of the rows of TG groups of one outer row u_o; a warp computes
+// 8 MR rows of one group times 16 MC columns. A stage holds the slabs of a few pairs (k_o, v_r),
+// one row of zeros for values beyond the last, the values, and for each group the places of its
+// rows. With RBGP_COMPACT it holds copies of just the rows that each group needs instead.
+#include "pattern.cuh"
+#include "matrix_units.cuh"
+
+#define RBGP_BN (16 * RBGP_MC * RBGP_WN)
+// Rows of a group in one block.
+#define RBGP_GS (8 * RBGP_MR * RBGP_WR)
+
+struct Place {
+    int u_o;
+    int first_u_i;
+    int first_g;
+    int first_column;
+};
+
+RBGP_DEVICE Place place_of_block() {
+    const int slices = rounds(RBGP_GROUP, RBGP_GS), parts = rounds(RBGP_UI, RBGP_TG);
+    const int tiles = RBGP_UO * parts * slices;
+    int rest = block_index() % tiles;
+    Place place;
+    place.first_column = block_index() / tiles * RBGP_BN;
+    place.first_g = rest % slices * RBGP_GS;
+    rest /= slices;
+    place.first_u_i = rest % parts * RBGP_TG;
+    place.u_o = rest / parts;
+    return place;
+}
+
+struct Pattern {
+    const int *outer_columns;
+    const int *outer_tables;
+    const int *inner_columns;
+};
+
+// v_i of the neighbour that value k of the stage meets, and the edge it belongs to.
+RBGP_DEVICE int inner_column(const Pattern &pattern, int edge, int u_i, int k) {
+    const int at = (pattern.outer_tables[edge] * RBGP_UI + smaller(u_i, RBGP_UI - 1)) * RBGP_DI;
+    return pattern.inner_columns[at + k % RBGP_PAIR / RBGP_VB];
+}
+
+RBGP_DEVICE void fill_operand(Stored *rows, int first, int count, const Place &place,
+                              const Stored *x, const Pattern &pattern, int n, long long x_row) {
+    const int vectors = RBGP_BN / RBGP_GV;
+#if RBGP_COMPACT
+#pragma unroll 1
+    for (int i = thread_index(); i < RBGP_TG * RBGP_KS * vectors; i += RBGP_THREADS) {
+        const int row = i / vectors, in_row = i % vectors * RBGP_GV, k = row % RBGP_KS;
+        const int column = place.first_column + in_row;
+        const Stored *from = x;
+        const bool is_there = k < count * RBGP_PAIR && column < n;
+        if (is_there) {
+            const int pair = first + k / RBGP_PAIR, edge = place.u_o * RBGP_DO + pair / RBGP_VR;
+            const int v_i = inner_column(pattern, edge, place.first_u_i + row / RBGP_KS, k);
+            from = x + column +
+                   (first_row_of_slab(pattern.outer_columns[edge], pair % RBGP_VR) +
+                    v_i * static_cast<long long>(RBGP_VB) + k % RBGP_VB) *
+                       x_row;
+        }
+        copy_to_shared<RBGP_GV * sizeof(Stored)>(rows + row * RBGP_ROW_STRIDE + in_row, from,
+                                                 is_there);
+    }
+#else
+#pragma unroll 1
+    for (int j = 0; j < count; ++j) {
+        const int edge = place.u_o * RBGP_DO + (first + j) / RBGP_VR;
+        const Stored *slab =
+            x + first_row_of_slab(pattern.outer_columns[edge], (first + j) % RBGP_VR) * x_row;
+#pragma unroll 2
+        for (int i = thread_index(); i < RBGP_SLAB * vectors; i += RBGP_THREADS) {
+            const int row = i / vectors, in_row = i % vectors * RBGP_GV;
+            const int column = place.first_column + in_row;
+            const bool is_there = column < n;
+            copy_to_shared<RBGP_GV * sizeof(Stored)>(
+                rows + (j * RBGP_SLAB + row) * RBGP_ROW_STRIDE + in_row,
+                is_there ? slab + row * x_row + column : x, is_there);
+        }
+    }
+#endif
+}
+
+RBGP_DEVICE void fill_values(Stored *rows, int first, int count, const Place &place,
+                             const Stored *values) {
+    const int pieces = RBGP_KS / RBGP_KV;
+#pragma unroll 1
+    for (int i = thread_index(); i < RBGP_TG * RBGP_GS * pieces; i += RBGP_THREADS) {
+        const int row = i / pieces, k = i % pieces * RBGP_KV;
+        const int g = place.first_g + row % RBGP_GS, u_i = place.first_u_i + row / RBGP_GS;
+        const bool is_there = k < count * RBGP_PAIR && g < RBGP_GROUP && u_i < RBGP_UI;
+        const long long at =
+            is_there ? row_of(place.u_o, g, u_i) * (RBGP_PAIRS * static_cast<long long>(RBGP_PAIR)) +
+                           first * static_cast<long long>(RBGP_PAIR) + k
+                     : 0;
+        copy_to_shared<RBGP_KV * sizeof(Stored)>(rows + row * RBGP_W_STRIDE + k, values + at,
+                                                 is_there);
+    }
+}
+
+#if !RBGP_COMPACT
+// For each group and each value of the stage: where its row of the operand begins.
+RBGP_DEVICE void fill_index(int *index, Stored *rows, int first, int count, const Place &place,
+                            const Pattern &pattern) {
+    const int zeros = RBGP_SV * RBGP_SLAB * RBGP_ROW_STRIDE;
+#pragma unroll 1
+    for (int i = thread_index(); i < RBGP_TG * RBGP_KS; i += RBGP_THREADS) {
+        const int k = i % RBGP_KS, pair = k / RBGP_PAIR;
+        int start = zeros;
+        if (k < count * RBGP_PAIR) {
+            const int edge = place.u_o * RBGP_DO + (first + pair) / RBGP_VR;
+            const int v_i = inner_column(pattern, edge, place.first_u_i + i / RBGP_KS, k);
+            start = ((pair * RBGP_VI + v_i) * RBGP_VB + k % RBGP_VB) * RBGP_ROW_STRIDE;
+        }
+        index[i] = start;
+    }
+    for (int i = thread_index(); i < RBGP_BN; i += RBGP_THREADS) {
+        from_sum(0.0f, rows[zeros + i]);
+    }
+}
+#endif
+
+RBGP_DEVICE void fill_stage(int s, const Place &place, const Stored *values, const Stored *x,
+                            const Pattern &pattern, int n, long long x_row) {
+    unsigned char *stage = shared_memory() + s % RBGP_BUFFERS * RBGP_STAGE_BYTES;
+    Stored *rows = reinterpret_cast<Stored *>(stage);
+    const int first = s * RBGP_SV, count = smaller(RBGP_SV, RBGP_PAIRS - first);
+    fill_operand(rows, first, count, place, x, pattern, n, x_row);
+    fill_values(reinterpret_cast<Stored *>(stage + RBGP_W_OFFSET), first, count, place, values);
+#if !RBGP_COMPACT
+    // Whole stages of a plain pattern at whole rows of pairs all have the same index.
+    if (RBGP_TWISTED || s < RBGP_BUFFERS || count < RBGP_SV) {
+        fill_index(reinterpret_cast<int *>(stage + RBGP_INDEX_OFFSET), rows, first, count, place,
+                   pattern);
+    }
+#endif
+}
+
+RBGP_KERNEL rbgp_tensor_core(const Stored *__restrict__ values,     // (rows, row_degree)
+                             const Stored *__restrict__ all_x,      // (batch, cols, n)
+                             Stored *__restrict__ all_y,            // (batch, rows, n)
+                             const Sum *__restrict__ bias,          // (rows,) or null
+                             const int *__restrict__ outer_columns, // (|U_o|, d_o)
+                             const int *__restrict__ outer_tables,  // (|U_o|, d_o)
+                             const int *__restrict__ inner_columns, // (tables, |U_i|, d_i)
+                             int n, int batches, int activation, long long x_row,
+                             long long y_row, long long x_matrix, long long y_matrix) {
+    const Place place = place_of_block();
+    const Pattern pattern = {outer_columns, outer_tables, inner_columns};
+    const int lane = thread_index() % 32, warp = thread_index() / 32;
+    const int warp_n = warp % RBGP_WN, warp_r = warp / RBGP_WN % RBGP_WR;
+    const int group = warp / (RBGP_WN * RBGP_WR);
+    const int stages = rounds(RBGP_PAIRS, RBGP_SV);
+    // The rows that this lane names to ldmatrix: of the operand row k and half of 16 columns, of
+    // the values the row of the same number and half of 16 values.
+    const int lane_k = lane / 16 * 8 + lane % 8, lane_n = lane / 8 % 2 * 8;
+    const int lane_value = lane / 8 % 2 * 8;
+
+    for (int batch = batch_index(); batch < batches; batch += batch_step()) {
+        const Stored *x = all_x + batch * x_matrix;
+        float sums[RBGP_MC][RBGP_MR][4] = {};
+#pragma unroll
+        for (int s = 0; s < RBGP_BUFFERS - 1; ++s) {
+            if (s < stages) {
+                fill_stage(s, place, values, x, pattern, n, x_row);
+            }
+            commit_copies();
+        }
+#pragma unroll 1
+        for (int s = 0; s < stages; ++s) {
+            wait_copies<RBGP_BUFFERS - 2>();
+            barrier();
+            // The barrier also ends the use of the stage that is filled now.
+            if (s + RBGP_BUFFERS - 1 < stages) {
+                fill_stage(s + RBGP_BUFFERS - 1, place, values, x, pattern, n, x_row);
+            }
+            commit_copies();
+            const unsigned char *stage = shared_memory() + s % RBGP_BUFFERS * RBGP_STAGE_BYTES;
+            const Stored *operand = reinterpret_cast<const Stored *>(stage) + lane_n +
+                                    warp_n * (16 * RBGP_MC);
+            const Stored *weights = reinterpret_cast<const Stored *>(stage + RBGP_W_OFFSET) +
+                                    (group * RBGP_GS + warp_r * (8 * RBGP_MR)) * RBGP_W_STRIDE;
+#if !RBGP_COMPACT
+            const int *index =
+                reinterpret_cast<const int *>(stage + RBGP_INDEX_OFFSET) + group * RBGP_KS;
+#endif
+#pragma unroll 1
+            for (int k = 0; k < RBGP_KS; k += 16) {
+#if RBGP_COMPACT
+                const Stored *row = operand + (group * RBGP_KS + k + lane_k) * RBGP_ROW_STRIDE;
+#else
+                const Stored *row = operand + index[k + lane_k];
+#endif
+                unsigned left[RBGP_MC][4], right[RBGP_MR][2];
+#pragma unroll
+                for (int c = 0; c < RBGP_MC; ++c) {
+                    load_transposed(left[c], row + 16 * c);
+                }
+#if RBGP_MR == 1
+                load_matrices(right[0], weights + lane % 8 * RBGP_W_STRIDE + k + lane_value);
+#else
+#pragma unroll
+                for (int r = 0; r < RBGP_MR; r += 2) {
+                    unsigned both[4];
+                    load_matrices(both,
+                                  weights + (8 * r + lane_k) * RBGP_W_STRIDE + k + lane_value);
+                    right[r][0] = both[0];
+                    right[r][1] = both[1];
+                    right[r + 1][0] = both[2];
+                    right[r + 1][1] = both[3];
+                }
+#endif
+#pragma unroll
+                for (int c = 0; c < RBGP_MC; ++c) {
+#pragma unroll
+                    for (int r = 0; r < RBGP_MR; ++r) {
+                        multiply_add(sums[c][r], left[c], right[r][0], right[r][1], Stored());
+                    }
+                }
+            }
+        }
+        wait_copies<0>();
+        barrier();
+        // The sums lie across the rows. They pass through shared memory to be stored along them.
+        Stored *results = reinterpret_cast<Stored *>(shared_memory());
+#pragma unroll
+        for (int r = 0; r < RBGP_MR; ++r) {
+#pragma unroll
+            for (int e = 0; e < 2; ++e) {
+                const int in_group = warp_r * (8 * RBGP_MR) + 8 * r + lane % 4 * 2 + e;
+                const int g = smaller(place.first_g + in_group, RBGP_GROUP - 1);
+                const int u_i = smaller(place.first_u_i + group, RBGP_UI - 1);
+                const float offset = bias == nullptr ? 0.0f : bias[row_of(place.u_o, g, u_i)];
+                Stored *row = results + (group * RBGP_GS + in_group) * RBGP_ROW_STRIDE +
+                              warp_n * (16 * RBGP_MC) + lane / 4;
+#pragma unroll
+                for (int c = 0; c < RBGP_MC; ++c) {
+                    from_sum(activate(sums[c][r][e] + offset, activation), row[16 * c]);
+                    from_sum(activate(sums[c][r][e + 2] + offset, activation), row[16 * c + 8]);
+                }
+            }
+        }
+        barrier();
+        const int vectors = RBGP_BN / 8;
+#pragma unroll 1
+        for (int i = thread_index(); i < RBGP_TG * RBGP_GS * vectors; i += RBGP_THREADS) {
+            const int row = i / vectors, in_row = i % vectors * 8;
+            const int g = place.first_g + row % RBGP_GS, u_i = place.first_u_i + row / RBGP_GS;
+            if (g < RBGP_GROUP && u_i < RBGP_UI) {
+                write_row<8, RBGP_GV>(all_y + batch * y_matrix + row_of(place.u_o, g, u_i) * y_row,
+                                      place.first_column + in_row, n,
+                                      *reinterpret_cast<const Pack<Stored, 8> *>(
+                                          results + row * RBGP_ROW_STRIDE + in_row));
+            }
+        }
+        barrier();
+    }
+}

@@ -1,0 +1,159 @@
+"""What the products need of a GPU, and CuPy as the one that provides it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from rbgp_graphs._validation import require
+from rbgp_graphs.errors import BackendError, MissingDependencyError
+from rbgp_graphs.gpu.cuda.launch import LARGE_SHARED_BYTES, STANDARD_SHARED_BYTES, Launch
+from rbgp_graphs.gpu.cuda.source import kernel_source, macro_options
+
+#: The oldest devices that the kernels are written for.
+OLDEST_CAPABILITY = (7, 0)
+
+
+class Machine(Protocol):
+    """A device that compiles and runs kernels, and the array module that goes with it."""
+
+    @property
+    def xp(self) -> Any:
+        """The array module: its arrays lie in the memory of the device."""
+
+    @property
+    def special(self) -> Any:
+        """The module with ``ndtr`` and ``expit`` for these arrays."""
+
+    @property
+    def capability(self) -> tuple[int, int]:
+        """The compute capability."""
+
+    @property
+    def shared_limit(self) -> int:
+        """Bytes of shared memory that a block can ask for."""
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What a verdict on a kernel depends on: device, driver, versions."""
+
+    def address(self, array: Any) -> int:
+        """Return where an array begins."""
+
+    def run(self, launch: Launch, arguments: Sequence[Any]) -> None:
+        """Compile a kernel if need be and launch it; None is passed as a null pointer."""
+
+
+class CuPyMachine:
+    """A CUDA device behind CuPy, used on CuPy's current stream.
+
+    Kernels are compiled by NVRTC at their first launch and kept; CuPy also keeps them on disk.
+    Nothing here waits for the device.
+
+    Parameters
+    ----------
+    device : int
+        Number of the device.
+
+    Raises
+    ------
+    MissingDependencyError
+        If CuPy is not installed.
+    BackendError
+        If CuPy finds no driver or no such device, or the device is too old.
+    """
+
+    def __init__(self, device: int) -> None:
+        reason = why_missing()
+        if reason is not None:
+            raise BackendError(reason)
+        self._cupy = require("cupy", "gpu-cu13")
+        self._device = device
+        properties = self._cupy.cuda.runtime.getDeviceProperties(device)
+        self.capability = (int(properties["major"]), int(properties["minor"]))
+        if self.capability < OLDEST_CAPABILITY:
+            raise BackendError(
+                f"device {device} has compute capability {self.capability[0]}."
+                f"{self.capability[1]}, expected at least 7.0"
+            )
+        most = int(properties.get("sharedMemPerBlockOptin", STANDARD_SHARED_BYTES))
+        self.shared_limit = min(most, LARGE_SHARED_BYTES)
+        name = properties["name"]
+        self._name = name.decode() if isinstance(name, bytes) else str(name)
+        self._kernels: dict[tuple[Any, ...], Any] = {}
+
+    @property
+    def xp(self) -> Any:
+        """CuPy."""
+        return self._cupy
+
+    @property
+    def special(self) -> Any:
+        """CuPy's part of SciPy's special functions."""
+        return require("cupyx.scipy.special", "gpu-cu13")
+
+    @functools.cached_property
+    def identity(self) -> dict[str, str]:
+        """Name of the device, its capability, and the versions of all that compiles."""
+        runtime = self._cupy.cuda.runtime
+        return {
+            "device": self._name,
+            "capability": "{}.{}".format(*self.capability),
+            "driver": str(runtime.driverGetVersion()),
+            "runtime": str(runtime.runtimeGetVersion()),
+            "cupy": str(self._cupy.__version__),
+        }
+
+    def address(self, array: Any) -> int:
+        """Return where an array begins."""
+        return int(array.data.ptr)
+
+    def run(self, launch: Launch, arguments: Sequence[Any]) -> None:
+        """Launch a kernel on the current stream of the device."""
+        kernel = self._kernel(launch)
+        ready = tuple(np.uint64(0) if argument is None else argument for argument in arguments)
+        kernel(
+            (launch.blocks, 1, launch.batches),
+            (launch.threads, 1, 1),
+            ready,
+            shared_mem=launch.shared_bytes,
+        )
+
+    def _kernel(self, launch: Launch) -> Any:
+        key = (launch.kernel, *launch.macros.items())
+        kernel = self._kernels.get(key)
+        if kernel is None:
+            module = self._cupy.RawModule(
+                code=kernel_source(launch.kernel),
+                options=("-std=c++17", *macro_options(launch.macros)),
+            )
+            kernel = module.get_function(f"rbgp_{launch.kernel}")
+            if launch.shared_bytes > STANDARD_SHARED_BYTES:
+                kernel.max_dynamic_shared_size_bytes = launch.shared_bytes
+            self._kernels[key] = kernel
+        return kernel
+
+
+def why_missing() -> str | None:
+    """Return why no CUDA device can be used here and what would help, or None if one can."""
+    try:
+        cupy = require("cupy", "gpu-cu13")
+    except MissingDependencyError:
+        return (
+            'CuPy is not installed; run: pip install "rbgp-graphs[gpu-cu13]" '
+            "(gpu-cu12 for a driver of CUDA 12)"
+        )
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        return f"CuPy finds no usable CUDA driver ({error}); install or update NVIDIA's driver"
+    return None if count else "CuPy finds no CUDA device"
+
+
+@functools.cache
+def cupy_machine(device: int) -> CuPyMachine:
+    """Return the machine of a device; there is one for each number."""
+    return CuPyMachine(device)

@@ -1,0 +1,201 @@
+"""Plans for the kernel on tensor cores: warps, stages and offsets in shared memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rbgp_graphs.gpu.cuda.launch import (
+    NUMBER_TYPES,
+    STANDARD_SHARED_BYTES,
+    Launch,
+    grid_batches,
+    power_of_two_from,
+    round_up,
+)
+from rbgp_graphs.gpu.cuda.portable import widest_vector
+from rbgp_graphs.gpu.cuda.tables import Dimensions
+
+#: From here on the device has the instructions of the kernel.
+OLDEST_CAPABILITY = (8, 0)
+_DTYPES = ("float16", "bfloat16")
+_NUMBER_BYTES = 2
+#: Warps of a block, where the pattern has work for so many.
+_WARPS = 8
+#: Rows and columns that one instruction multiplies, and the length of its sums.
+_STEP_ROWS, _STEP_COLUMNS, _STEP_VALUES = 8, 16, 16
+#: Numbers that one row of a matrix of `ldmatrix` has, and that a thread stores in one piece.
+_PIECE = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarpTile:
+    """What a block and a warp of the tensor-core kernel compute.
+
+    Attributes
+    ----------
+    row_steps, column_steps : int
+        A warp sums ``8 * row_steps`` rows of one group times ``16 * column_steps`` columns;
+        `row_steps` is 1 or even.
+    row_warps, column_warps : int
+        Warps along the rows of a group and along the columns.
+    groups : int
+        Row groups of a block, a warp or more for each.
+    pairs : int
+        Pairs (k_o, v_r) in one stage.
+    compact : bool
+        Whether a stage holds copies of the rows that each group needs instead of whole slabs.
+    buffers : int
+        Stages in shared memory at a time, at least 2.
+    """
+
+    row_steps: int
+    column_steps: int
+    row_warps: int
+    column_warps: int
+    groups: int
+    pairs: int
+    compact: bool
+    buffers: int = 2
+
+    @property
+    def rows(self) -> int:
+        """Rows of a group in one block."""
+        return _STEP_ROWS * self.row_steps * self.row_warps
+
+    @property
+    def columns(self) -> int:
+        """Columns of a block."""
+        return _STEP_COLUMNS * self.column_steps * self.column_warps
+
+    @property
+    def threads(self) -> int:
+        """Threads of a block."""
+        return 32 * self.row_warps * self.column_warps * self.groups
+
+
+def warp_tile(size: Dimensions, n: int, shared_limit: int) -> WarpTile | None:
+    """Choose a tile, or return None if no stage fits into shared memory.
+
+    The rules come from the structure of the kernel, not from measurements.
+    """
+    for tile in _tiles(size, n):
+        if tensor_core_launch(size, _DTYPES[0], n, tile=tile).shared_bytes <= shared_limit:
+            return tile
+    return None
+
+
+def _tiles(size: Dimensions, n: int) -> Iterator[WarpTile]:
+    """Yield tiles, from the one with most reuse to the one with the smallest stage."""
+    row_steps = min(8, power_of_two_from(-(-size.group // _STEP_ROWS)))
+    row_warps = min(2, power_of_two_from(-(-size.group // (_STEP_ROWS * row_steps))))
+    steps = -(-n // _STEP_COLUMNS)
+    column_steps = min(4, power_of_two_from(steps))
+    widest = min(2, power_of_two_from(-(-steps // column_steps)))
+    for pairs_of_values in (64, 32, 16, 1):
+        pairs = min(size.pairs, max(1, pairs_of_values // size.pair))
+        for column_warps in (2, 1) if widest == 2 else (1,):
+            most = max(1, _WARPS // (row_warps * column_warps))
+            groups = min(most, power_of_two_from(size.ui))
+            while groups:
+                # A whole slab is worth its place if the groups of a block use most of it.
+                yield WarpTile(
+                    row_steps=row_steps,
+                    column_steps=column_steps,
+                    row_warps=row_warps,
+                    column_warps=column_warps,
+                    groups=groups,
+                    pairs=pairs,
+                    compact=groups * size.di < size.vi,
+                )
+                groups //= 2
+
+
+def tensor_core_launch(
+    size: Dimensions,
+    dtype: str,
+    n: int,
+    *,
+    batches: int = 1,
+    aligned: bool = True,
+    tile: WarpTile,
+) -> Launch:
+    """Plan a launch of the tensor-core kernel (parameters as for `forward_launch`)."""
+    _, stored, total = NUMBER_TYPES[dtype]
+    values_vector = widest_vector(dtype, size.pair)
+    structure: dict[str, int | str] = {
+        "RBGP_STORED": stored,
+        "RBGP_SUM": total,
+        "RBGP_MR": tile.row_steps,
+        "RBGP_MC": tile.column_steps,
+        "RBGP_GV": _PIECE if aligned else 1,
+        "RBGP_KV": values_vector,
+        "RBGP_COMPACT": int(tile.compact),
+        "RBGP_BUFFERS": tile.buffers,
+    }
+    values = round_up(tile.pairs * size.pair, _STEP_VALUES)
+    # Odd multiples of 16 bytes send the eight rows that ldmatrix reads at a time to different banks.
+    values_stride, row_stride = values + _PIECE, tile.columns + _PIECE
+    rows = tile.groups * values if tile.compact else tile.pairs * size.slab + 1
+    values_offset = rows * row_stride * _NUMBER_BYTES
+    index_offset = values_offset + tile.groups * tile.rows * values_stride * _NUMBER_BYTES
+    index_bytes = 0 if tile.compact else 4 * tile.groups * values
+    stage_bytes = round_up(index_offset + index_bytes, 128)
+    result_bytes = tile.groups * tile.rows * row_stride * _NUMBER_BYTES
+    constants = {
+        **size.constants,
+        "RBGP_TWISTED": int(size.twisted),
+        "RBGP_WR": tile.row_warps,
+        "RBGP_WN": tile.column_warps,
+        "RBGP_TG": tile.groups,
+        "RBGP_SV": tile.pairs,
+        "RBGP_KS": values,
+        "RBGP_ROW_STRIDE": row_stride,
+        "RBGP_W_STRIDE": values_stride,
+        "RBGP_W_OFFSET": values_offset,
+        "RBGP_INDEX_OFFSET": index_offset,
+        "RBGP_STAGE_BYTES": stage_bytes,
+    }
+    tiles = size.uo * -(-size.ui // tile.groups) * -(-size.group // tile.rows)
+    return Launch(
+        kernel="tensor_core",
+        structure=structure,
+        constants=constants,
+        blocks=tiles * -(-n // tile.columns),
+        batches=grid_batches(batches),
+        threads=tile.threads,
+        shared_bytes=max(tile.buffers * stage_bytes, result_bytes),
+    )
+
+
+def tensor_core_candidate(
+    size: Dimensions,
+    dtype: str,
+    n: int,
+    *,
+    batches: int = 1,
+    aligned: bool = True,
+    capability: tuple[int, int],
+    shared_limit: int = STANDARD_SHARED_BYTES,
+) -> Launch | None:
+    """Return a launch on tensor cores, or None if the device or the problem does not suit them.
+
+    Examples
+    --------
+    >>> from rbgp_graphs.constructions import random_biregular
+    >>> from rbgp_graphs.gpu.cuda.tables import dimensions
+    >>> from rbgp_graphs.products import RBGP4
+    >>> sparse = random_biregular(32, 32, 8, rng=0)
+    >>> size = dimensions(RBGP4(sparse, (16, 1), sparse, (1, 1)))
+    >>> launch = tensor_core_candidate(size, "float16", 256, capability=(8, 0))
+    >>> launch.threads, launch.blocks
+    (256, 512)
+    >>> tensor_core_candidate(size, "float16", 256, capability=(7, 5)) is None
+    True
+    """
+    if dtype not in _DTYPES or capability < OLDEST_CAPABILITY:
+        return None
+    tile = warp_tile(size, n, shared_limit)
+    if tile is None:
+        return None
+    return tensor_core_launch(size, dtype, n, batches=batches, aligned=aligned, tile=tile)

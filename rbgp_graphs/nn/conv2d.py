@@ -1,0 +1,244 @@
+"""A convolution on an RBGP4 pattern."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch.nn import functional
+
+from rbgp_graphs._validation import as_int
+from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
+from rbgp_graphs.nn.compact import CompactWeight, choose_pattern
+from rbgp_graphs.nn.operator import product
+from rbgp_graphs.products import RBGP4
+
+Via = Literal["unfold", "dense"]
+
+
+class RBGP4Conv2d(CompactWeight):
+    """A two-dimensional convolution whose flattened weight lies on an RBGP4 pattern.
+
+    Takes the place of `torch.nn.Conv2d` without groups. The weight of shape (out, in, kh, kw) is
+    flattened to (out, in * kh * kw), as in the paper [1]_, and that matrix has the pattern.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Number of channels.
+    kernel_size : int or (int, int)
+        Height and width of the kernel.
+    pattern : RBGP4, optional
+        Where the nonzeros are: shape (out_channels, in_channels * kh * kw).
+    sparsity : float, optional
+        Share of zeros, instead of a pattern: `rbgp_graphs.design` then chooses one.
+    stride, padding, dilation : int or (int, int)
+        As in `torch.nn.Conv2d`; the padding is with zeros.
+    bias : bool
+        Whether to add a bias.
+    via : {"unfold", "dense"}
+        How the convolution is computed. "unfold" gathers the patches and multiplies with the
+        sparse product. "dense" writes the weight out and calls PyTorch's convolution: more
+        memory for the weight and less for the patches, and quicker where the pattern is not
+        very sparse. Both give the same result up to rounding, with the same compact parameters.
+    rng : int, numpy.random.Generator or None
+        Source of randomness of the pattern.
+    device, dtype
+        Of the parameters.
+    **options
+        Passed on to `rbgp_graphs.design`.
+
+    Raises
+    ------
+    ArgumentError
+        If a size leaves its range, or neither or both of `pattern` and `sparsity` are given, or
+        the pattern has another shape.
+    InfeasibleError
+        If no pattern has this shape and sparsity; names the nearest.
+
+    References
+    ----------
+    .. [1] D. T. Vooturi, G. Varma and K. Kothapalli, Ramanujan bipartite graph products for
+       efficient block sparse neural networks, arXiv:2006.13486.
+
+    Examples
+    --------
+    >>> import torch
+    >>> layer = RBGP4Conv2d(64, 128, 3, sparsity=0.9375, padding=1, stride=2)
+    >>> layer(torch.ones(2, 64, 8, 8)).shape
+    torch.Size([2, 128, 4, 4])
+    >>> layer.values.shape
+    torch.Size([128, 36])
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        pattern: RBGP4 | None = None,
+        *,
+        sparsity: float | None = None,
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
+        bias: bool = True,
+        via: Via = "unfold",
+        rng: Any = 0,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        **options: Any,
+    ) -> None:
+        if via not in ("unfold", "dense"):
+            raise ArgumentError(f"via is {via!r}, expected 'unfold' or 'dense'")
+        self_kernel = _as_pair("kernel_size", kernel_size, 1)
+        channels = as_int("in_channels", in_channels, minimum=1)
+        chosen = choose_pattern(
+            out_channels,
+            channels * self_kernel[0] * self_kernel[1],
+            pattern,
+            sparsity,
+            rng=rng,
+            **options,
+        )
+        super().__init__(chosen, bias, device, dtype)
+        self.in_channels, self.out_channels = channels, chosen.rows
+        self.kernel_size = self_kernel
+        self.stride = _as_pair("stride", stride, 1)
+        self.padding = _as_pair("padding", padding, 0)
+        self.dilation = _as_pair("dilation", dilation, 1)
+        self.via: Via = via
+
+    @classmethod
+    def from_dense(cls, layer: torch.nn.Conv2d, pattern: RBGP4, via: Via = "unfold") -> RBGP4Conv2d:
+        """Take over the weights of a dense convolution at the nonzeros of a pattern.
+
+        Parameters
+        ----------
+        layer : torch.nn.Conv2d
+            The dense layer, without groups and padded with zeros. It stays as it is.
+        pattern : RBGP4
+            Which weights to keep; the others are dropped.
+        via : {"unfold", "dense"}
+            How the new layer computes.
+
+        Returns
+        -------
+        RBGP4Conv2d
+            With copies of the weights, on the same device and in the same dtype.
+
+        Raises
+        ------
+        ArgumentTypeError
+            If `layer` is not a convolution.
+        ArgumentError
+            If it has groups or another padding, or the pattern has another shape.
+
+        Examples
+        --------
+        >>> import torch, rbgp_graphs
+        >>> dense = torch.nn.Conv2d(16, 32, 3)
+        >>> RBGP4Conv2d.from_dense(dense, rbgp_graphs.design(32, 144, 0.75)).values.shape
+        torch.Size([32, 36])
+        """
+        if not isinstance(layer, torch.nn.Conv2d):
+            raise ArgumentTypeError(f"layer is a {type(layer).__name__}, expected torch.nn.Conv2d")
+        reason = why_not_convertible(layer)
+        if reason is not None:
+            raise ArgumentError(f"layer cannot become an RBGP4Conv2d: {reason}")
+        height, width = layer.kernel_size
+        sparse = cls(
+            layer.in_channels,
+            layer.out_channels,
+            (height, width),
+            pattern,
+            stride=_as_pair("stride", layer.stride, 1),
+            padding=_as_pair("padding", layer.padding, 0),
+            dilation=_as_pair("dilation", layer.dilation, 1),
+            bias=layer.bias is not None,
+            via=via,
+            device=layer.weight.device,
+            dtype=layer.weight.dtype,
+        )
+        sparse.take_dense(layer.weight, layer.bias)
+        return sparse.train(layer.training)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the convolution with the inputs.
+
+        Parameters
+        ----------
+        x : torch.Tensor, shape (batch, in_channels, height, width) or without the batch
+            The inputs.
+
+        Returns
+        -------
+        torch.Tensor, shape (batch, out_channels, height, width) or without the batch
+            The outputs.
+
+        Raises
+        ------
+        ArgumentTypeError
+            If `x` has another dtype than the layer, outside `torch.autocast`.
+        ArgumentError
+            If its shape does not fit.
+        BackendError
+            If `x` lies on a device for which there is no backend.
+        """
+        x, values, bias = self._operands(x)
+        if x.ndim == 3:
+            return self.forward(x[None])[0]
+        if x.ndim != 4 or x.shape[1] != self.in_channels:
+            raise ArgumentError(
+                f"x has shape {tuple(x.shape)}, expected (batch, {self.in_channels}, height, width)"
+            )
+        if self.via == "dense":
+            weight = self.to_dense().to(x.dtype)
+            kernel = weight.view(self.out_channels, self.in_channels, *self.kernel_size)
+            return functional.conv2d(x, kernel, bias, self.stride, self.padding, self.dilation)
+        height, width = self._output_size(x)
+        pointwise = self.kernel_size == self.stride == (1, 1) and self.padding == (0, 0)
+        patches = (
+            x.flatten(2)
+            if pointwise
+            else functional.unfold(x, self.kernel_size, self.dilation, self.padding, self.stride)
+        )
+        y = product(values, patches, bias, self._pattern_text, features_last=False)
+        return y.unflatten(2, (height, width))
+
+    def _output_size(self, x: torch.Tensor) -> tuple[int, int]:
+        sizes = []
+        for axis in (0, 1):
+            reach = self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
+            free = x.shape[2 + axis] + 2 * self.padding[axis] - reach
+            if free < 0:
+                raise ArgumentError(
+                    f"x has shape {tuple(x.shape)}, too small for a kernel that reaches over "
+                    f"{reach} of its pixels with padding {self.padding[axis]}"
+                )
+            sizes.append(free // self.stride[axis] + 1)
+        return sizes[0], sizes[1]
+
+    def extra_repr(self) -> str:
+        """Return what the representation shows between the brackets."""
+        return (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
+            f"stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
+            f"{self._description()}, via={self.via!r}"
+        )
+
+
+def why_not_convertible(layer: torch.nn.Conv2d) -> str | None:
+    """Return why a convolution has no sparse counterpart here, or None if it has one."""
+    if layer.groups != 1:
+        return f"it has {layer.groups} groups, expected 1"
+    if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
+        return f"its padding is {layer.padding!r} with {layer.padding_mode}, expected zeros"
+    return None
+
+
+def _as_pair(name: str, value: Any, minimum: int) -> tuple[int, int]:
+    pair = value if isinstance(value, (tuple, list)) else (value, value)
+    if len(pair) != 2:
+        raise ArgumentError(f"{name} is {value!r}, expected one integer or two")
+    return as_int(name, pair[0], minimum=minimum), as_int(name, pair[1], minimum=minimum)

@@ -1,0 +1,225 @@
+"""The three products as PyTorch operators, with gradients, for eager and compiled code.
+
+All three are linear in each argument, and the derivatives of each are the other two:
+
+=================  ====================  ===========================
+operator           result                derivatives
+=================  ====================  ===========================
+product            A X                   transposed, sampled
+product (of A.T)   A.T Y                 product, sampled
+sampled            (Y X.T) on the edges  product, transposed
+=================  ====================  ===========================
+
+so gradients of every order exist. The operators know the pattern by its text: the bytes of its
+`.rbgp` file in base 64. A string is a constant for compilers and exporters.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+from typing import Any
+
+import torch
+
+from rbgp_graphs.encoding import dumps, loads
+from rbgp_graphs.errors import FormatError
+from rbgp_graphs.gpu import RBGP4Matrix, matmul
+from rbgp_graphs.products import RBGP4
+
+
+def encode_pattern(pattern: RBGP4) -> str:
+    """Return the text by which the operators know a pattern."""
+    return base64.b64encode(dumps(pattern)).decode("ascii")
+
+
+@functools.lru_cache(maxsize=1024)
+def decode_pattern(text: str) -> RBGP4:
+    """Return the pattern of a text; the same text gives the same object."""
+    pattern = loads(base64.b64decode(text, validate=True)).obj
+    if not isinstance(pattern, RBGP4):
+        raise FormatError(f"the text holds a {type(pattern).__name__}, expected an RBGP4 pattern")
+    return pattern
+
+
+def product(
+    values: torch.Tensor,
+    x: torch.Tensor,
+    bias: torch.Tensor | None,
+    pattern: str,
+    *,
+    transposed: bool = False,
+    features_last: bool = True,
+) -> torch.Tensor:
+    """Multiply with a sparse matrix.
+
+    Parameters
+    ----------
+    values : torch.Tensor, shape (rows, row_degree)
+        The nonzeros, each row in ascending column order.
+    x : torch.Tensor, shape (..., cols) or (..., cols, N)
+        The operand; which of the two shapes is for `features_last` to say.
+    bias : torch.Tensor, shape (rows,), or None
+        Added to each vector of the result.
+    pattern : str
+        From `encode_pattern`.
+    transposed : bool
+        Multiply with the transposed matrix instead; rows and columns then change roles.
+    features_last : bool
+        Whether the vectors lie along the last axis of `x` and of the result.
+
+    Returns
+    -------
+    torch.Tensor, shape (..., rows) or (..., rows, N)
+        Contiguous.
+    """
+    result: torch.Tensor = _product(values, x, bias, pattern, transposed, features_last)
+    return result
+
+
+@torch.library.custom_op("rbgp_graphs::product", mutates_args=())
+def _product(
+    values: torch.Tensor,
+    x: torch.Tensor,
+    bias: torch.Tensor | None,
+    pattern: str,
+    transposed: bool,
+    features_last: bool,
+) -> torch.Tensor:
+    result = _empty_product(values, x, bias, pattern, transposed, features_last)
+    matrix = RBGP4Matrix(decode_pattern(pattern), _as_operand(values))
+    operand, target = _as_operand(x), result
+    if target.dtype == torch.bfloat16:
+        target = torch.empty_like(result, dtype=torch.float32)
+    out = _as_operand(target)
+    if features_last:
+        operand, out = (a.reshape(-1, a.shape[-1]).T for a in (operand, out))
+    offset = None if bias is None else _as_operand(bias)
+    matmul(matrix.T if transposed else matrix, operand, out=out, bias=offset)
+    return result if target is result else result.copy_(target)
+
+
+@_product.register_fake
+def _empty_product(
+    values: torch.Tensor,
+    x: torch.Tensor,
+    bias: torch.Tensor | None,  # noqa: ARG001
+    pattern: str,
+    transposed: bool,
+    features_last: bool,
+) -> torch.Tensor:
+    rows, cols = decode_pattern(pattern).shape
+    length = cols if transposed else rows
+    shape = (*x.shape[:-1], length) if features_last else (*x.shape[:-2], length, x.shape[-1])
+    return x.new_empty(shape, dtype=torch.promote_types(values.dtype, x.dtype))
+
+
+def sampled(
+    y: torch.Tensor, x: torch.Tensor, pattern: str, *, features_last: bool = True
+) -> torch.Tensor:
+    """Multiply two dense matrices where a pattern has nonzeros.
+
+    Parameters
+    ----------
+    y : torch.Tensor, shape (..., rows) or (..., rows, N)
+        The left operand.
+    x : torch.Tensor, shape (..., cols) or (..., cols, N)
+        The right operand.
+    pattern : str
+        From `encode_pattern`.
+    features_last : bool
+        As in `product`.
+
+    Returns
+    -------
+    torch.Tensor, shape (rows, row_degree)
+        The sum over all vectors of ``y[i] * x[j]`` for each nonzero (i, j).
+    """
+    result: torch.Tensor = _sampled(y, x, pattern, features_last)
+    return result
+
+
+@torch.library.custom_op("rbgp_graphs::sampled", mutates_args=())
+def _sampled(y: torch.Tensor, x: torch.Tensor, pattern: str, features_last: bool) -> torch.Tensor:
+    result = _empty_sampled(y, x, pattern, features_last)
+    decoded = decode_pattern(pattern)
+    target = result
+    if target.dtype == torch.bfloat16:
+        target = torch.empty_like(result, dtype=torch.float32)
+    left, right, out = _as_operand(y), _as_operand(x), _as_operand(target)
+    if features_last:
+        left, right = (a.reshape(-1, a.shape[-1]).T for a in (left, right))
+    # The values play no part in this product, but a matrix has some.
+    unused = target.new_zeros(()).expand(target.shape)
+    RBGP4Matrix(decoded, _as_operand(unused)).sampled_matmul(left, right, out=out)
+    return result if target is result else result.copy_(target)
+
+
+@_sampled.register_fake
+def _empty_sampled(
+    y: torch.Tensor,
+    x: torch.Tensor,
+    pattern: str,
+    features_last: bool,  # noqa: ARG001
+) -> torch.Tensor:
+    decoded = decode_pattern(pattern)
+    dtype = torch.promote_types(y.dtype, x.dtype)
+    return x.new_empty((decoded.rows, decoded.row_degree), dtype=dtype)
+
+
+def _as_operand(tensor: torch.Tensor) -> Any:
+    """Return what the products take, sharing memory; bfloat16, unknown to NumPy, is widened."""
+    plain = tensor.detach()
+    if plain.dtype == torch.bfloat16:
+        plain = plain.float()
+    return plain.numpy() if plain.device.type == "cpu" else plain
+
+
+# Gradients ----------------------------------------------------------------------------------
+
+
+def _keep_for_product(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:  # noqa: ARG001
+    values, x, bias, ctx.pattern, ctx.transposed, ctx.features_last = inputs
+    ctx.save_for_backward(values, x)
+    ctx.bias_dtype = None if bias is None else bias.dtype
+
+
+def _product_backward(ctx: Any, dy: torch.Tensor) -> tuple[Any, ...]:
+    values, x = ctx.saved_tensors
+    layout = {"features_last": ctx.features_last}
+    d_values = d_x = d_bias = None
+    if ctx.needs_input_grad[0]:
+        left, right = (x, dy) if ctx.transposed else (dy, x)
+        d_values = sampled(left, right, ctx.pattern, **layout).to(values.dtype)
+    if ctx.needs_input_grad[1]:
+        d_x = product(values, dy, None, ctx.pattern, transposed=not ctx.transposed, **layout)
+        d_x = d_x.to(x.dtype)
+    if ctx.needs_input_grad[2]:
+        d_bias = _sum_vectors(dy, ctx.features_last).to(ctx.bias_dtype)
+    return d_values, d_x, d_bias, None, None, None
+
+
+def _sum_vectors(dy: torch.Tensor, features_last: bool) -> torch.Tensor:
+    if features_last:
+        return dy.reshape(-1, dy.shape[-1]).sum(0)
+    return dy.movedim(-2, 0).flatten(1).sum(1)
+
+
+def _keep_for_sampled(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:  # noqa: ARG001
+    y, x, ctx.pattern, ctx.features_last = inputs
+    ctx.save_for_backward(y, x)
+
+
+def _sampled_backward(ctx: Any, d_values: torch.Tensor) -> tuple[Any, ...]:
+    y, x = ctx.saved_tensors
+    layout = {"features_last": ctx.features_last}
+    d_y = d_x = None
+    if ctx.needs_input_grad[0]:
+        d_y = product(d_values, x, None, ctx.pattern, **layout).to(y.dtype)
+    if ctx.needs_input_grad[1]:
+        d_x = product(d_values, y, None, ctx.pattern, transposed=True, **layout).to(x.dtype)
+    return d_y, d_x, None, None
+
+
+_product.register_autograd(_product_backward, setup_context=_keep_for_product)
+_sampled.register_autograd(_sampled_backward, setup_context=_keep_for_sampled)

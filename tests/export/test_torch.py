@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rbgp_graphs.constructions import complete
+from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
+from rbgp_graphs.export import apply_mask, convert_state_dict, read_mask, to_torch
+from rbgp_graphs.export.entries import Exportable
+from rbgp_graphs.products import RBGP4, TensorProduct
+from tests.export.test_entries import dense_of, exportables, values_of
+
+torch = pytest.importorskip("torch", reason="PyTorch is optional")
+
+LAYOUTS = ("strided", "csr", "bsr", "coo")
+PATTERN = RBGP4(complete(2, 2), (2, 1), read_mask(np.eye(2)), (1, 2))
+
+
+@given(exportables, st.sampled_from(LAYOUTS))
+def test_every_layout_holds_the_same_matrix(obj: Exportable, layout: Any) -> None:
+    mask = to_torch(obj, layout=layout)
+    assert mask.dtype == torch.bool
+    np.testing.assert_array_equal(dense(mask), dense_of(obj) > 0)
+    weights = to_torch(obj, values_of(obj), layout=layout)
+    assert weights.dtype == torch.float64
+    np.testing.assert_array_equal(dense(weights), dense_of(obj))
+    if layout == "strided":
+        assert read_mask(mask) == read_mask(weights) == read_mask(dense_of(obj))
+
+
+def dense(tensor: Any) -> Any:
+    """Return the dense array of a tensor; PyTorch cannot convert empty blocks itself."""
+    if tensor.layout == torch.strided:
+        return tensor.numpy()
+    if 0 in tensor.shape:
+        return np.zeros(tensor.shape)
+    return tensor.to_dense().numpy()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "int8", "bool"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_dtype_survives(layout: Any, dtype: str) -> None:
+    kind = getattr(torch, dtype)
+    values = torch.arange(PATTERN.nnz).reshape(PATTERN.rows, -1).to(kind)
+    tensor = to_torch(PATTERN, values, layout=layout)
+    assert tensor.dtype == kind
+    assert (tensor.to_dense()[torch.from_numpy(PATTERN.mask())] == values.ravel()).all()
+    converted = to_torch(PATTERN, values.float(), layout=layout, dtype=kind)
+    assert (converted.to_dense() == tensor.to_dense()).all()
+
+
+def test_the_blocks_of_bsr_are_those_of_the_pattern() -> None:
+    tensor = to_torch(PATTERN, values_of(PATTERN), layout="bsr")
+    assert tensor.values().shape == (PATTERN.nnz // 2, 1, 2)
+    graph = to_torch(complete(2, 3), layout="bsr")
+    assert graph.values().shape == (6, 1, 1)
+
+
+@pytest.mark.parametrize("layout", ["csr", "bsr"])
+def test_sparse_weights_multiply(layout: Any) -> None:
+    # PyTorch multiplies on a CPU with square blocks only.
+    pattern = RBGP4(complete(2, 2), (2, 1), read_mask(np.eye(2)), (2, 2))
+    weights = to_torch(pattern, values_of(pattern, np.float32), layout=layout)
+    x = torch.randn(5, pattern.cols)
+    expected = x @ weights.to_dense().T
+    torch.testing.assert_close(torch.nn.functional.linear(x, weights), expected)
+
+
+def test_gradients_flow_to_the_values() -> None:
+    values = torch.ones(PATTERN.rows, PATTERN.row_degree, dtype=torch.float64, requires_grad=True)
+    factor = torch.randn(PATTERN.shape, dtype=torch.float64)
+    (to_torch(PATTERN, values) * factor).sum().backward()
+    expected = factor[torch.from_numpy(PATTERN.mask())].reshape(values.shape)
+    assert (values.grad == expected).all()
+
+
+def test_sparse_tensors_survive_torch_save() -> None:
+    for layout in LAYOUTS:
+        tensor = to_torch(PATTERN, values_of(PATTERN), layout=layout)
+        stream = io.BytesIO()
+        torch.save(tensor, stream)
+        stream.seek(0)
+        loaded = torch.load(stream, weights_only=True)
+        assert (loaded.to_dense() == tensor.to_dense()).all()
+
+
+def test_bad_arguments_are_refused() -> None:
+    with pytest.raises(ArgumentError, match=r"layout is 'csc', expected one of strided, csr"):
+        to_torch(PATTERN, layout="csc")  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match=r"values has shape \(3,\), expected \(8, 4\)"):
+        to_torch(PATTERN, torch.ones(3))
+    with pytest.raises(ArgumentTypeError, match="complex64"):
+        to_torch(PATTERN, torch.ones(8, 4, dtype=torch.complex64))
+    with pytest.raises(ArgumentTypeError, match="cannot be read as a tensor"):
+        to_torch(PATTERN, [["a"]])
+    with pytest.raises(ArgumentError, match="needs 64 bytes, more than max_bytes=63"):
+        to_torch(PATTERN, max_bytes=63)
+    with pytest.raises(ArgumentTypeError, match="expected a BipartiteGraph"):
+        to_torch(torch.ones(2, 2))
+
+
+# Masks on layers ----------------------------------------------------------------------------
+
+
+def linear(**options: Any) -> Any:
+    torch.manual_seed(0)
+    return torch.nn.Linear(PATTERN.cols, PATTERN.rows, **options)
+
+
+def train(layer: Any, steps: int = 3) -> Any:
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.1, momentum=0.9)
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(steps):
+        x = torch.randn(4, PATTERN.cols, generator=generator)
+        optimizer.zero_grad()
+        layer(x).square().sum().backward()
+        optimizer.step()
+    # Pruning computes the weight in the forward pass.
+    layer(x)
+    return layer.weight.detach()
+
+
+@pytest.mark.parametrize("method", ["parametrize", "prune"])
+def test_masked_weights_stay_zero_in_training(method: Any) -> None:
+    layer = linear()
+    start = layer.weight.detach().clone()
+    assert apply_mask(layer, PATTERN, method=method) is layer
+    mask = torch.from_numpy(PATTERN.mask())
+    assert (layer.weight == torch.where(mask, start, 0)).all()
+    assert (train(layer) != 0).equal(mask)
+
+
+def test_both_methods_train_alike() -> None:
+    results = [train(apply_mask(linear(), PATTERN, method=m)) for m in ("parametrize", "prune")]
+    torch.testing.assert_close(*results, rtol=0, atol=0)
+
+
+def test_a_parametrized_layer_can_be_copied_pickled_and_exported() -> None:
+    layer = apply_mask(linear(), PATTERN)
+    x = torch.randn(4, PATTERN.cols)
+    for other in (copy.deepcopy(layer), torch.export.export(layer, (x,)).module()):
+        torch.testing.assert_close(other(x), layer(x))
+    parametrization = layer.parametrizations.weight[0]
+    again = pickle.loads(pickle.dumps(parametrization))
+    assert type(again) is type(parametrization)
+    assert again.mask.dtype == torch.bool
+    with torch.no_grad():
+        layer.weight = torch.ones_like(layer.weight)
+    assert layer.weight.equal(torch.from_numpy(PATTERN.mask()).float())
+
+
+@pytest.mark.parametrize("method", ["parametrize", "prune"])
+def test_convolutions_count_as_matrices(method: Any) -> None:
+    layer = apply_mask(torch.nn.Conv2d(2, 8, (1, 4)), PATTERN, method=method)
+    found = layer.weight.detach().reshape(8, -1) != 0
+    np.testing.assert_array_equal(found.numpy(), PATTERN.mask())
+    with pytest.raises(ArgumentError, match=r"shape \(8, 4, 1, 4\), a matrix of \(8, 16\)"):
+        apply_mask(torch.nn.Conv2d(4, 8, (1, 4)), PATTERN)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float64"])
+def test_layers_of_every_dtype_are_masked(dtype: str) -> None:
+    layer = apply_mask(linear(dtype=getattr(torch, dtype)), PATTERN)
+    assert layer.weight.dtype == getattr(torch, dtype)
+    assert int((layer.weight != 0).sum()) == PATTERN.nnz
+
+
+def test_state_dicts_go_from_each_convention_to_the_other() -> None:
+    layers = {
+        method: torch.nn.Sequential(linear(), torch.nn.BatchNorm1d(8), linear())
+        for method in ("parametrize", "prune", "dense")
+    }
+    for method in ("parametrize", "prune"):
+        apply_mask(layers[method][0], PATTERN, method=method)
+        apply_mask(layers[method][2], PATTERN, method=method)
+    torch.nn.init.normal_(layers["parametrize"][1].weight)
+    state = layers["parametrize"].state_dict()
+    assert state["0.parametrizations.weight.0.mask"].dtype == torch.bool
+    x = torch.randn(4, PATTERN.cols)
+    for target in ("prune", "parametrize", "dense"):
+        state = convert_state_dict(state, target)
+        layers[target].load_state_dict(state)
+        torch.testing.assert_close(layers[target](x), layers["parametrize"](x))
+    assert convert_state_dict(state) == state
+
+
+def test_broken_state_dicts_are_refused() -> None:
+    ones = torch.ones(2, 2)
+    for state, message in (
+        ({"a.weight_orig": ones}, "has 'a.weight_orig' but not 'a.weight_mask'"),
+        ({"parametrizations.w.0.mask": ones}, "but not 'parametrizations.w.original'"),
+        ({"w_orig": ones, "w_mask": ones[0]}, r"shape \(2, 2\) and its mask \(2,\)"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            convert_state_dict(state)
+    with pytest.raises(ArgumentTypeError, match="state is a list"):
+        convert_state_dict([])  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="to is 'plain', expected one of parametrize"):
+        convert_state_dict({}, "plain")  # type: ignore[arg-type]
+
+
+def test_layers_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ArgumentTypeError, match="module is a Tensor"):
+        apply_mask(torch.ones(2, 2), PATTERN)
+    with pytest.raises(ArgumentError, match=r"no parameter 'w' of its own, expected one of weight"):
+        apply_mask(linear(), PATTERN, name="w")
+    with pytest.raises(ArgumentError, match="masked already"):
+        apply_mask(apply_mask(linear(), PATTERN), PATTERN)
+    with pytest.raises(ArgumentError, match=r"shape \(8, 8\), a matrix of \(8, 8\), but .* 1 x 2"):
+        apply_mask(linear(), complete(1, 2))
+    with pytest.raises(ArgumentError, match="method is 'hook'"):
+        apply_mask(linear(), TensorProduct(complete(8, 8)), method="hook")  # type: ignore[arg-type]

@@ -1,0 +1,276 @@
+// The scheduler behind host.cuh, on ucontext. It knows AddressSanitizer's rules for fibres.
+#include <ucontext.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "host.cuh"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/common_interface_defs.h>
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
+namespace host {
+namespace {
+
+constexpr int kLanes = 32, kExchangeBytes = 64;
+constexpr size_t kStackBytes = 128 * 1024;
+
+struct Copy {
+    void *to;
+    const void *from;
+    int bytes;
+    bool is_there;
+};
+
+struct Gate {
+    int members = 0, arrived = 0;
+    long generation = 0;
+};
+
+struct Fibre {
+    Thread thread;
+    ucontext_t context;
+    void *fake_stack = nullptr;
+    bool is_done = false;
+    Gate *gate = nullptr;
+    long generation = 0;
+    std::vector<std::vector<Copy>> groups;
+    int parity = 0;
+};
+
+std::vector<Fibre *> fibres;
+std::vector<std::vector<unsigned char>> stacks;
+std::vector<Gate> warps;
+std::vector<unsigned char> exchanges;
+Gate all_threads;
+ucontext_t scheduler;
+[[maybe_unused]] void *scheduler_fake_stack = nullptr;
+[[maybe_unused]] const void *scheduler_stack = nullptr;
+[[maybe_unused]] size_t scheduler_stack_size = 0;
+void (*running_kernel)(void **);
+void **running_arguments;
+
+Fibre *fibre() { return reinterpret_cast<Fibre *>(current); }
+
+void to_scheduler([[maybe_unused]] bool is_last) {
+    Fibre *self = fibre();
+#if SANITIZED
+    __sanitizer_start_switch_fiber(is_last ? nullptr : &self->fake_stack, scheduler_stack,
+                                   scheduler_stack_size);
+#endif
+    swapcontext(&self->context, &scheduler);
+#if SANITIZED
+    __sanitizer_finish_switch_fiber(self->fake_stack, nullptr, nullptr);
+#endif
+}
+
+void enter() {
+#if SANITIZED
+    __sanitizer_finish_switch_fiber(nullptr, &scheduler_stack, &scheduler_stack_size);
+#endif
+    running_kernel(running_arguments);
+    Fibre *self = fibre();
+    // Copies that nobody waited for have an effect on the device too, at any time.
+    finish_copies(0);
+    self->is_done = true;
+    to_scheduler(true);
+}
+
+void wait_at(Gate *gate) {
+    Fibre *self = fibre();
+    if (++gate->arrived == gate->members) {
+        gate->arrived = 0;
+        ++gate->generation;
+        return;
+    }
+    self->gate = gate;
+    self->generation = gate->generation;
+    to_scheduler(false);
+    self->gate = nullptr;
+}
+
+void resume(int i) {
+    current = &fibres[i]->thread;
+#if SANITIZED
+    __sanitizer_start_switch_fiber(&scheduler_fake_stack, stacks[i].data(), kStackBytes);
+#endif
+    swapcontext(&scheduler, &fibres[i]->context);
+#if SANITIZED
+    __sanitizer_finish_switch_fiber(scheduler_fake_stack, nullptr, nullptr);
+#endif
+}
+
+void run_block(int threads, int order) {
+    all_threads = Gate();
+    all_threads.members = threads;
+    warps.assign((threads + kLanes - 1) / kLanes, Gate());
+    exchanges.assign(2 * kExchangeBytes * kLanes * warps.size(), 0);
+    while (static_cast<int>(fibres.size()) < threads) {
+        fibres.push_back(nullptr);
+        stacks.emplace_back(kStackBytes);
+    }
+    for (int i = 0; i < threads; ++i) {
+        delete fibres[i];
+        fibres[i] = new Fibre();
+        fibres[i]->thread.index = i;
+        fibres[i]->groups.emplace_back();
+        ++warps[i / kLanes].members;
+        getcontext(&fibres[i]->context);
+        fibres[i]->context.uc_stack.ss_sp = stacks[i].data();
+        fibres[i]->context.uc_stack.ss_size = kStackBytes;
+        fibres[i]->context.uc_link = nullptr;
+        makecontext(&fibres[i]->context, enter, 0);
+    }
+    for (int left = threads; left > 0;) {
+        bool is_stuck = true;
+        for (int turn = 0; turn < threads; ++turn) {
+            const int i = order ? threads - 1 - turn : turn;
+            Fibre *next = fibres[i];
+            if (next->is_done || (next->gate && next->gate->generation == next->generation)) {
+                continue;
+            }
+            is_stuck = false;
+            resume(i);
+            left -= next->is_done;
+        }
+        if (is_stuck) {
+            fail("some threads wait at a barrier that others never reach");
+        }
+    }
+}
+
+}  // namespace
+
+Thread *current;
+int block, batch, batches;
+unsigned char *shared;
+const int *constants;
+
+void fail(const char *why) {
+    std::fprintf(stderr, "host execution: %s\n", why);
+    std::abort();
+}
+
+void wait_for_block() { wait_at(&all_threads); }
+void wait_for_warp() { wait_at(&warps[current->index / kLanes]); }
+
+unsigned char *exchange(int lane) {
+    const size_t warp = current->index / kLanes;
+    return exchanges.data() +
+           ((warp * 2 + fibre()->parity) * kLanes + lane) * kExchangeBytes;
+}
+
+void flip_exchange() { fibre()->parity ^= 1; }
+
+// Lane 8 j + r gives row r of matrix j; the lanes beyond the last matrix give any.
+void load_matrices(unsigned *registers, int count, const void *row, bool is_transposed) {
+    const int lane = current->index % kLanes;
+    if (lane < 8 * count && reinterpret_cast<size_t>(row) % 16) {
+        fail("a row of a matrix is not aligned");
+    }
+    std::memcpy(exchange(lane), &row, sizeof row);
+    wait_for_warp();
+    for (int j = 0; j < count; ++j) {
+        unsigned short entries[2];
+        for (int e = 0; e < 2; ++e) {
+            const int first = lane / 4, second = lane % 4 * 2 + e;
+            const int from_row = is_transposed ? second : first;
+            const unsigned short *start;
+            std::memcpy(&start, exchange(8 * j + from_row), sizeof start);
+            entries[e] = start[is_transposed ? first : second];
+        }
+        registers[j] = entries[0] | static_cast<unsigned>(entries[1]) << 16;
+    }
+    flip_exchange();
+}
+
+void add_copy(void *to, const void *from, int bytes, bool is_there) {
+    if (reinterpret_cast<size_t>(to) % bytes || (is_there && reinterpret_cast<size_t>(from) % bytes)) {
+        fail("a copy to shared memory is not aligned");
+    }
+    fibre()->groups.back().push_back({to, from, bytes, is_there});
+}
+
+void close_copies() { fibre()->groups.emplace_back(); }
+
+void finish_copies(int pending) {
+    auto &groups = fibre()->groups;
+    // The last group is still open.
+    while (static_cast<int>(groups.size()) - 1 > pending) {
+        for (const Copy &copy : groups.front()) {
+            if (copy.is_there) {
+                std::memcpy(copy.to, copy.from, copy.bytes);
+            } else {
+                std::memset(copy.to, 0, copy.bytes);
+            }
+        }
+        groups.erase(groups.begin());
+    }
+}
+
+float half_to_float(unsigned short bits) {
+    const int exponent = bits >> 10 & 31, fraction = bits & 1023;
+    float number;
+    if (exponent == 31) {
+        number = fraction ? NAN : INFINITY;
+    } else {
+        number = std::ldexp(static_cast<float>(exponent ? 1024 + fraction : fraction),
+                            (exponent ? exponent : 1) - 25);
+    }
+    return bits & 0x8000 ? -number : number;
+}
+
+unsigned short float_to_half(float number) {
+    const unsigned sign = std::signbit(number) ? 0x8000 : 0;
+    const double size = std::fabs(static_cast<double>(number));
+    if (std::isnan(number)) {
+        return static_cast<unsigned short>(sign | 0x7e00);
+    }
+    if (size >= 65520) {
+        return static_cast<unsigned short>(sign | 0x7c00);
+    }
+    const int exponent = size > 0 ? std::max(std::ilogb(size), -14) : -14;
+    // A fraction that rounds up to 2048 carries into the exponent by itself.
+    const int fraction = static_cast<int>(std::nearbyint(std::ldexp(size, 10 - exponent)));
+    const int bits = ((exponent + 14) << 10) + fraction;
+    return static_cast<unsigned short>(sign | bits);
+}
+
+// `shape` holds: blocks, batches of the grid, threads, bytes of shared memory.
+void run(void (*kernel)(void **), void **arguments, const int *shape, const int *numbers,
+         int order) {
+    running_kernel = kernel;
+    running_arguments = arguments;
+    constants = numbers;
+    batches = shape[1];
+    for (batch = 0; batch < shape[1]; ++batch) {
+        for (block = 0; block < shape[0]; ++block) {
+            // Aligned as on the device and full of NaN. AddressSanitizer guards the end; without
+            // it a margin does.
+            const int margin = SANITIZED ? 0 : 128;
+            void *memory = nullptr;
+            if (posix_memalign(&memory, 128, std::max(1, shape[3] + margin))) {
+                fail("no memory");
+            }
+            shared = static_cast<unsigned char *>(memory);
+            std::memset(memory, 0xff, shape[3] + margin);
+            run_block(shape[2], order);
+            for (int i = shape[3]; i < shape[3] + margin; ++i) {
+                if (shared[i] != 0xff) {
+                    fail("a kernel wrote past the end of its shared memory");
+                }
+            }
+            std::free(memory);
+        }
+    }
+}
+
+}  // namespace host

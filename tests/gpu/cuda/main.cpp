@@ -1,0 +1,67 @@
+// Runs one kernel on arguments from a file and writes the arrays back: for the sanitizers, which
+// want a program of their own. Every array is a piece of memory of exactly its size.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+extern "C" void rbgp_entry(void **arguments, const int *shape, const int *constants, int order);
+
+namespace {
+
+template <class T>
+T read_one(std::FILE *file) {
+    T value;
+    if (std::fread(&value, sizeof value, 1, file) != 1) {
+        std::abort();
+    }
+    return value;
+}
+
+}  // namespace
+
+int main(int, char **names) {
+    std::FILE *file = std::fopen(names[1], "rb");
+    int shape[4];
+    for (int &extent : shape) {
+        extent = read_one<int>(file);
+    }
+    const int order = read_one<int>(file);
+    std::vector<int> constants(read_one<int>(file));
+    for (int &constant : constants) {
+        constant = read_one<int>(file);
+    }
+    const int count = read_one<int>(file);
+    std::vector<void *> memory(count), pointers(count), arguments(count);
+    std::vector<long long> sizes(count);
+    std::vector<int> is_array(count);
+    for (int i = 0; i < count; ++i) {
+        is_array[i] = read_one<int>(file);
+        sizes[i] = read_one<long long>(file);
+        if (sizes[i] < 0) {
+            arguments[i] = &pointers[i];
+            continue;
+        }
+        // As aligned as what cudaMalloc returns needs to be for the widest load.
+        if (posix_memalign(&memory[i], 16, sizes[i] ? sizes[i] : 1)) {
+            std::abort();
+        }
+        if (std::fread(memory[i], 1, sizes[i], file) != static_cast<size_t>(sizes[i])) {
+            std::abort();
+        }
+        pointers[i] = memory[i];
+        arguments[i] = is_array[i] ? static_cast<void *>(&pointers[i]) : memory[i];
+    }
+    std::fclose(file);
+    rbgp_entry(arguments.data(), shape, constants.data(), order);
+    file = std::fopen(names[1], "wb");
+    for (int i = 0; i < count; ++i) {
+        if (is_array[i] && sizes[i] > 0) {
+            std::fwrite(memory[i], 1, sizes[i], file);
+        }
+    }
+    for (void *piece : memory) {
+        std::free(piece);
+    }
+    return std::fclose(file);
+}
