@@ -32,3 +32,21 @@ def write_tables(results: Path, target: Path) -> None:
     ]
     target.parent.mkdir(exist_ok=True)
     target.write_text("\n".join(lines), encoding="utf-8")
+
+
+def write_proofs(results: Path, target: Path) -> None:
+    """Write the times of constructions and proofs as Markdown tables."""
+    data = json.loads(results.read_text(encoding="utf-8"))
+    machine = data["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    lines = [
+        f"{machine['date'][:10]}, {machine['processor']}, {machine['cores']} cores, "
+        f"Python {machine['python']}, {versions}.",
+        "",
+    ]
+    for part, seconds in data["seconds"].items():
+        lines += [f"| {part} | milliseconds |", "|---|---:|"]
+        lines += [f"| {name} | {1e3 * value:,.3g} |" for name, value in seconds.items()]
+        lines.append("")
+    target.parent.mkdir(exist_ok=True)
+    target.write_text("\n".join(lines), encoding="utf-8")

@@ -31,6 +31,9 @@ cli_reference.write_reference(HERE / "_generated" / "cli.md")
 benchmark_tables.write_tables(
     HERE / "benchmarks" / "foundation.json", HERE / "_generated" / "foundation.md"
 )
+benchmark_tables.write_proofs(
+    HERE / "benchmarks" / "proofs.json", HERE / "_generated" / "proof_times.md"
+)
 figures.draw_all(HERE / "_generated")
 
 project = "rbgp-graphs"

@@ -112,6 +112,7 @@ def draw_all(folder: Path) -> None:
     draw_trade_off(folder / "trade_off.svg")
     draw_twisted(folder / "twisted.svg")
     draw_limit_law(folder / "limit_law.svg")
+    draw_catalogue(folder / "catalogue.svg")
 
 
 def draw_graph(path: Path) -> None:
@@ -274,6 +275,27 @@ def draw_limit_law(path: Path) -> None:
         name = "degrees {} and {}".format(*graph.degrees)
         plot.curve(support, rg.spectral.limit_density(*graph.degrees, support), name, color)
     plot.save(path, "The limit law and the singular values of random graphs")
+
+
+def draw_catalogue(path: Path) -> None:
+    """Draw sigma2 over the bound for one degree: random graphs, the catalogue, the trace bound."""
+    degree, sides = 12, (24, 48, 96, 192, 384)
+    plot = Plot((0, len(sides) - 1), (0, 1), "vertices a side, 12 neighbours each", "σ2 / bound")
+    plot.tick_labels = [str(side) for side in sides]
+    bound = rg.spectral.ramanujan_bound(degree, degree)
+    drawn = [rg.random_biregular(side, side, degree, rng=0) for side in sides]
+    found = [rg.ramanujan(side, side, degree, method="catalogue") for side in sides]
+    place = np.arange(len(sides))
+    for graphs, name, color in (
+        (drawn, "random graph", ORANGE),
+        (found, "catalogue", BLUE),
+    ):
+        ratios = [rg.spectral.second_singular_value(graph) / bound for graph in graphs]
+        plot.curve(place, np.array(ratios), name, color)
+    lowest = [rg.spectral.trace_bound(side, side, degree) / bound for side in sides]
+    plot.curve(place, np.array(lowest), "trace bound: nothing is below", GREY)
+    # The names stand where no curve is.
+    plot.save(path, "Second singular value of catalogue and random graphs against the side")
 
 
 def draw_twisted(path: Path) -> None:

@@ -27,7 +27,7 @@ import rbgp_graphs as rg
 from rbgp_graphs.nn import Images, load_digits
 
 SIDE, LAYERS, CLASSES = 128, 3, 10
-SEEDS, EPOCHS, BATCH, RATE = 8, 30, 64, 0.1
+SEEDS, EPOCHS, BATCH, RATE = 6, 15, 64, 0.1
 RESAMPLES = 2000
 #: Units that the last layer of the narrow networks has for each class.
 UNITS = SIDE // 16
@@ -276,6 +276,11 @@ def rank_correlation(points: NDArray[np.float64]) -> float:
     return float(stats.spearmanr(x, y).statistic)
 
 
+def varies(rows: list[dict[str, Any]], measure: str) -> bool:
+    """Return whether a measure has more than one value."""
+    return len({round(row[measure], 9) for row in rows}) > 1
+
+
 def study(seeds: int, epochs: int, cases: list[tuple[str, int]]) -> dict[str, Any]:
     """Draw the graphs, train the networks and correlate."""
     images = load_digits()
@@ -315,11 +320,13 @@ def study(seeds: int, epochs: int, cases: list[tuple[str, int]]) -> dict[str, An
             correlation(equal, measure, kind)
             for kind in ("dense_ends", "narrow")
             for measure in ("gap", "connectivity")
+            if varies(equal, measure)
         ],
         "all_densities": [
             correlation(rows, measure, kind)
             for kind in ("dense_ends", "narrow")
             for measure in ("gap", "connectivity", "density")
+            if varies(rows, measure)
         ],
     }
 

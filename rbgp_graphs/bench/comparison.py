@@ -136,7 +136,12 @@ class Comparison:
 
     def as_dict(self) -> dict[str, Any]:
         """Return a JSON-able dict."""
-        return asdict(self)
+        return {
+            "threads": self.threads,
+            "timer": self.timer,
+            "measurements": [asdict(measurement) for measurement in self.measurements],
+            "absent": [asdict(absent) for absent in self.absent],
+        }
 
 
 def compare(

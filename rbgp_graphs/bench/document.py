@@ -40,6 +40,7 @@ from rbgp_graphs.bench.suites import Case
 from rbgp_graphs.encoding.atomic import as_path, write_file
 from rbgp_graphs.errors import FormatError
 from rbgp_graphs.gpu.backend import choose
+from rbgp_graphs.selection.cost_model import CPU, predicted_seconds, stored_ceilings
 
 #: Version of the documents.
 SCHEMA = 1
@@ -81,17 +82,22 @@ def run(
         If the backend does not run here, or a result is wrong.
     """
     chosen = choose(backend).name
+    limits = stored_ceilings().get(CPU)
     found = []
     for case in cases:
         say(str(case))
         comparison = case.measure(rounds=rounds, backend=chosen)
-        found.append({**case.facts(), **comparison.as_dict()})
+        entry = {**case.facts(), **comparison.as_dict(), "predicted_milliseconds": None}
+        if limits is not None and case.product == "forward" and case.threads is None:
+            seconds = predicted_seconds(case.pattern, case.columns, dtype=case.dtype, device=limits)
+            entry["predicted_milliseconds"] = 1e3 * seconds
+        found.append(entry)
     return {
         "schema": SCHEMA,
         "machine": machine.describe(),
         "backend": chosen,
         "quick": quick,
-        "ceilings": None,
+        "ceilings": None if limits is None else limits.as_dict(),
         "cases": found,
     }
 

@@ -12,9 +12,9 @@ from rbgp_graphs.bench.comparison import Comparison, compare
 from rbgp_graphs.bench.layers import compare_layers
 from rbgp_graphs.bench.peers import CPU_PEERS
 from rbgp_graphs.bench.problem import Product, random_matrix
-from rbgp_graphs.errors import ArgumentError
+from rbgp_graphs.errors import ArgumentError, InfeasibleError
 from rbgp_graphs.products import RBGP4
-from rbgp_graphs.selection import design
+from rbgp_graphs.selection import design, design_space
 
 #: Peers for suites about something else than the peers.
 _MAIN_PEERS = ("numpy dense", "torch dense", "scipy CSR", "torch CSR", "MKL CSR")
@@ -46,6 +46,10 @@ class Case:
         Threads; by default what the libraries choose.
     peers : tuple of str, optional
         What to compare with; all by default.
+    tile : (int, int), optional
+        Rows and columns of a tile; by default what `rbgp_graphs.design` takes.
+    tile_share : float
+        With `tile`: the share of the tiles that are not empty.
     """
 
     suite: str
@@ -58,11 +62,13 @@ class Case:
     layers: int = 1
     threads: int | None = None
     peers: tuple[str, ...] | None = None
+    tile: tuple[int, int] | None = None
+    tile_share: float = 1.0
 
     @property
     def pattern(self) -> RBGP4:
-        """The pattern: that of `rbgp_graphs.design` with this row group."""
-        return _pattern(self.size, self.sparsity, self.row_group)
+        """The pattern: that of `rbgp_graphs.design` with this row group, or with the tile."""
+        return _pattern(self.size, self.sparsity, self.row_group, self.tile, self.tile_share)
 
     def __str__(self) -> str:
         return (
@@ -107,18 +113,24 @@ class Case:
 
 
 @functools.lru_cache(maxsize=4)
-def _pattern(size: int, sparsity: float, row_group: int) -> RBGP4:
-    return design(size, size, sparsity, row_group=row_group)
+def _pattern(
+    size: int, sparsity: float, row_group: int, tile: tuple[int, int] | None, share: float
+) -> RBGP4:
+    if tile is None:
+        return design(size, size, sparsity, row_group=row_group)
+    found = design_space(size, size, sparsity, row_groups=[row_group], device="default")
+    wanted = [c for c in found if c.tile_shape == tile and c.tile_share == share]
+    if not wanted:
+        raise InfeasibleError(f"no pattern has tiles of {tile} with a share of {share:g}")
+    return wanted[0].build()
 
 
 def _sparsity(quick: bool) -> Iterator[Case]:
-    for row_group in (4, 64):
-        for sparsity in (0.5, 0.75, 0.875, 0.9375, 0.96875):
-            if quick and sparsity in (0.75, 0.96875):
-                continue
+    for row_group in (4, 32 if quick else 64):
+        for sparsity in (0.5, 0.875) if quick else (0.5, 0.75, 0.875, 0.9375, 0.96875):
             yield Case(
                 suite="sparsity",
-                size=2048 if quick else 4096,
+                size=1024 if quick else 4096,
                 sparsity=sparsity,
                 row_group=row_group,
             )
@@ -144,6 +156,20 @@ def _row_group(quick: bool) -> Iterator[Case]:
         yield Case(suite="row_group", size=size, row_group=row_group, peers=_MAIN_PEERS)
 
 
+def _tiles(quick: bool) -> Iterator[Case]:
+    small = [(32, 32, 1 / 8), (64, 64, 1 / 4), (128, 128, 1 / 2), (256, 256, 1.0)]
+    large = [(64, 256, 1 / 4), (256, 64, 1 / 4), (512, 512, 1 / 2)]
+    for rows, cols, share in small if quick else small + large:
+        yield Case(
+            suite="tiles",
+            size=1024 if quick else 4096,
+            row_group=8,
+            tile=(rows, cols),
+            tile_share=share,
+            peers=(),
+        )
+
+
 def _dtype(quick: bool) -> Iterator[Case]:
     for dtype in ("float16", "float32", "float64"):
         # A half-precision product of NumPy or PyTorch takes seconds on most processors.
@@ -158,11 +184,11 @@ def _threads(quick: bool) -> Iterator[Case]:
 
 
 def _training(quick: bool) -> Iterator[Case]:
-    for row_group in (4, 64):
+    for row_group in (4, 32 if quick else 64):
         for product in ("forward", "transposed", "sampled"):
             yield Case(
                 suite="training",
-                size=2048 if quick else 4096,
+                size=1024 if quick else 4096,
                 row_group=row_group,
                 product=product,
                 peers=_MAIN_PEERS,
@@ -183,6 +209,7 @@ SUITES: dict[str, tuple[Callable[[bool], Iterator[Case]], str]] = {
     "size": (_size, "from 512 x 512 to 16384 x 16384"),
     "columns": (_columns, "columns of the dense operand, from a vector to 4096"),
     "row_group": (_row_group, "rows that share a column list, from 1 to 128"),
+    "tiles": (_tiles, "tiles of different sizes at the same row group, this package alone"),
     "dtype": (_dtype, "half, single and double precision"),
     "threads": (_threads, "one thread, and all cores"),
     "layers": (_layers, "a network of six layers, next to a dense one"),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from rbgp_graphs._machine import usable_cores
 from rbgp_graphs._validation import as_int
+from rbgp_graphs.gpu.cpu import threads as kernels
 
 
 @contextlib.contextmanager
@@ -27,8 +28,8 @@ def limit_threads(count: int | None) -> Iterator[int]:
 
     Notes
     -----
-    Numba and PyTorch are told by their own functions, BLAS and OpenMP libraries through
-    threadpoolctl where it is installed. A library that is imported later is not limited.
+    This package, Numba and PyTorch are told by their own functions, BLAS and OpenMP libraries
+    through threadpoolctl where it is installed. A library that is imported later is not limited.
 
     Examples
     --------
@@ -43,6 +44,8 @@ def limit_threads(count: int | None) -> Iterator[int]:
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(ImportError):
             stack.enter_context(importlib.import_module("threadpoolctl").threadpool_limits(count))
+        stack.callback(kernels.set_num_threads, kernels.get_num_threads())
+        kernels.set_num_threads(count)
         for module in ("numba", "torch"):
             library = sys.modules.get(module)
             if library is not None:

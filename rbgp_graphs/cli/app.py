@@ -18,9 +18,11 @@ from rbgp_graphs.cli.catalogue import catalogue
 from rbgp_graphs.cli.command import Group
 from rbgp_graphs.cli.demo import demo
 from rbgp_graphs.cli.design import design
+from rbgp_graphs.cli.detect import detect
 from rbgp_graphs.cli.doctor import doctor
 from rbgp_graphs.cli.export import export
 from rbgp_graphs.cli.families import families
+from rbgp_graphs.cli.figure import figure
 from rbgp_graphs.cli.files import InputError
 from rbgp_graphs.cli.generate import generate
 from rbgp_graphs.cli.matmul import matmul
@@ -192,7 +194,9 @@ for _command in (
     catalogue,
     verify,
     show,
+    figure,
     export,
+    detect,
     matmul,
     bench,
     search,

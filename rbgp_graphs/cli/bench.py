@@ -35,7 +35,7 @@ _KINDS = (
         "rbgp bench --quick --json",
     ),
 )
-@click.argument("suites", nargs=-1, metavar="[SUITE]...", type=click.Choice([*SUITES]))
+@click.argument("suites", nargs=-1, metavar="[SUITES]", type=click.Choice([*SUITES]))
 @click.option("--quick", is_flag=True, help="Smaller matrices and fewer cases: under a minute.")
 @click.option(
     "--rounds",

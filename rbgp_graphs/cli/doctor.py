@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
@@ -12,8 +13,11 @@ import click
 import numpy as np
 
 import rbgp_graphs as rg
+from rbgp_graphs._machine import usable_cores
 from rbgp_graphs.cli.command import Command, examples
-from rbgp_graphs.cli.output import Result, Table, Text
+from rbgp_graphs.cli.output import Result, Table, Text, working
+from rbgp_graphs.selection import Ceilings
+from rbgp_graphs.selection.cost_model import stored_ceilings
 
 #: Module, distribution, what it is for.
 _CORE = (
@@ -35,12 +39,22 @@ _OPTIONAL = (
 )
 
 
-@click.command(cls=Command, epilog=examples("rbgp doctor", "rbgp doctor --json"))
-def doctor() -> Result:
-    """Say what is installed and what is missing.
+@click.command(
+    cls=Command,
+    epilog=examples("rbgp doctor", "rbgp doctor --measure", "rbgp doctor --json"),
+)
+@click.option(
+    "--measure",
+    is_flag=True,
+    help="Measure the limits of the processor, and keep them for rbgp design.",
+)
+def doctor(measure: bool) -> Result:
+    """Say what is installed and what is missing, and how fast the machine is.
 
     Leaves with exit code 4 if a package is missing that rbgp-graphs always needs.
     """
+    stored_in = _measure() if measure else None
+    ceilings = stored_ceilings()
     core = [(name, _version(module, (name,)), use) for module, name, use in _CORE]
     optional = [
         (names[0], _version(module, names), use, f'pip install "rbgp-graphs[{extra}]"')
@@ -48,7 +62,7 @@ def doctor() -> Result:
     ]
     broken = [name for name, version, _ in core if version is None]
     blas = _blas()
-    cores, usable = os.cpu_count(), _usable_cores()
+    cores, usable = os.cpu_count(), usable_cores()
     data = {
         "rbgp_graphs": metadata.version("rbgp-graphs"),
         "python": platform.python_version(),
@@ -63,6 +77,8 @@ def doctor() -> Result:
             for b in rg.gpu.backends()
         ],
         "cuda_kernels": False,
+        "ceilings": {name: limits.as_dict() for name, limits in ceilings.items()},
+        "ceilings_file": stored_in,
     }
     words = {
         "rbgp-graphs": str(data["rbgp_graphs"]),
@@ -88,10 +104,43 @@ def doctor() -> Result:
         Table(columns=("package", "version", "for"), rows=packages),
         Table(columns=("backend", "runs here", "what it is"), rows=backends),
         cuda,
+        *_ceilings_text(ceilings, stored_in),
     ]
     if broken:
         text.append(f"Missing, and always needed: pip install {' '.join(broken)}")
     return Result(data=data, text=text, exit_code=4 if broken else 0)
+
+
+def _measure() -> str:
+    """Measure the processor, store the result, and return where."""
+    from rbgp_graphs.gpu.ceilings import measure_ceilings, store_ceilings
+
+    with working("measuring"):
+        return store_ceilings(measure_ceilings())
+
+
+def _ceilings_text(ceilings: Mapping[str, Ceilings], stored_in: str | None) -> list[Text]:
+    if not ceilings:
+        return [
+            "Nothing was measured here, so predicted times rest on assumed limits. "
+            "rbgp doctor --measure takes some seconds."
+        ]
+    rows = [
+        (
+            name,
+            f"{limits.operations_per_second / 1e9:.1f}",
+            f"{limits.gather_bytes_per_second / 1e9:.1f}",
+            f"{limits.copy_bytes_per_second / 1e9:.1f}",
+            f"{1e6 * limits.call_seconds:.1f}",
+            f"{1e9 * limits.step_seconds:.1f}",
+        )
+        for name, limits in ceilings.items()
+    ]
+    columns = ("limits", ">GFLOP/s", ">gather GB/s", ">copy GB/s", ">call us", ">step ns")
+    measured = {name: f"measured {limits.measured}" for name, limits in ceilings.items()}
+    if stored_in is not None:
+        measured["file"] = stored_in
+    return [Table(columns=columns, rows=rows), measured]
 
 
 def _version(module: str, distributions: tuple[str, ...]) -> str | None:
@@ -110,10 +159,3 @@ def _blas() -> str:
     config: Any = np.show_config(mode="dicts")
     blas = config.get("Build Dependencies", {}).get("blas", {})
     return f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip()
-
-
-def _usable_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -56,7 +56,7 @@ def show(
     data["values"] = None if loaded.values is None else str(loaded.values.dtype)
     words["values"] = data["values"] or "none"
     names = ", ".join(loaded.certificates)
-    words["certificates"] = f"about {names}; not checked here" if names else "none"
+    words["proofs"] = f"about {names}; not checked here" if names else "none"
     text: list[Text] = [words]
     data["certificates"] = list(loaded.certificates)
     if certificate:

@@ -79,8 +79,8 @@ def verify(
             words[f"method, {name}"] = factor.method
     words["answer"] = _answer(verdict, holds, by_factor, level)
     if save:
-        data["stored"] = _save(file, loaded, verdict)
-        words["stored"] = _stored_words(data["stored"])
+        written = _save(file, loaded, verdict)
+        data["stored"], words["stored"] = written, _stored_words(written)
     text: list[Text] = [facts.verdicts_table(subject, verdict), words]
     return Result(data=data, text=text, exit_code=0 if holds else 1)
 

@@ -237,10 +237,7 @@ def _hermitian(field: FiniteField) -> tuple[NDArray[np.int64], NDArray[np.int64]
     first = vectors[np.arange(len(vectors)), (vectors != 0).argmax(axis=1)]
     vectors = vectors[first == 1]
     points = vectors[_sum(field, field.power(vectors, q + 1)) == 0]
-    conjugate = field.power(points, q)
-    near = np.zeros((len(points), len(points)), dtype=bool)
-    for x, point in enumerate(conjugate):
-        near[x] = _sum(field, field.multiply(points, point)) == 0
+    near = _sums_of_products(field, points, field.power(points, q)) == 0
     members = []
     for x in range(len(points)):
         around = np.flatnonzero(near[x])
@@ -254,6 +251,19 @@ def _hermitian(field: FiniteField) -> tuple[NDArray[np.int64], NDArray[np.int64]
     on_lines = np.concatenate(members)
     lines = np.repeat(np.arange(len(on_lines)), order + 1)
     return on_lines.ravel(), lines
+
+
+def _sums_of_products(
+    field: FiniteField, left: NDArray[np.int64], right: NDArray[np.int64]
+) -> NDArray[np.uint8]:
+    """Return the matrix product of `left` and the transpose of `right` over a small field."""
+    element = np.arange(field.order)
+    multiply = field.multiply(element[:, None], element).astype(np.uint8)
+    add = field.add(element[:, None], element).astype(np.uint8)
+    total = np.zeros((len(left), len(right)), dtype=np.uint8)
+    for column in range(left.shape[1]):
+        total = add[total, multiply[left[:, column, None], right[:, column]]]
+    return total
 
 
 def _sum(field: FiniteField, terms: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -30,7 +30,8 @@ def write(
     """Return the JSON-able form of certificates; raise if one is about something else."""
     digests = {name: part.digest for name, part in parts(obj).items()}
     written: dict[str, Any] = {}
-    for certificate in _as_certificates(certificates):
+    # Equal factors have equal certificates, which may come more than once.
+    for certificate in dict.fromkeys(_as_certificates(certificates)):
         names = [name for name, digest in digests.items() if digest == certificate.digest]
         if not names:
             raise ArgumentError(
@@ -70,17 +71,21 @@ def read(data: Any, obj: BipartiteGraph | TensorProduct) -> dict[str, Certificat
     if not isinstance(data, dict) or not data:
         raise FormatError(f"{place}: expected an object with at least one certificate")
     known = parts(obj)
-    found = {}
-    for name, entry in data.items():
+    for name in data:
         if name not in known:
             raise FormatError(
                 f"{place}: no part is named {reprlib.repr(name)}; the parts are {', '.join(known)}"
             )
+    found = {}
+    for name, part in known.items():
+        if name not in data:
+            continue
+        entry = data[name]
         here = f"{place}.{name}"
         if not isinstance(entry, dict) or set(entry) != {"claim", "proof"}:
             raise FormatError(f"{here}: expected an object with the keys claim and proof")
         if not isinstance(entry["claim"], bool):
             raise FormatError(f"{here}.claim: expected true or false")
         proof = read_statement(entry["proof"], f"{here}.proof")
-        found[name] = Certificate(ramanujan=entry["claim"], digest=known[name].digest, proof=proof)
+        found[name] = Certificate(ramanujan=entry["claim"], digest=part.digest, proof=proof)
     return found

@@ -5,6 +5,7 @@ Every function takes a `rbgp_graphs.BipartiteGraph`, a `rbgp_graphs.TensorProduc
 inside the function.
 """
 
+from rbgp_graphs.export.detect import Detection, detect
 from rbgp_graphs.export.igraph import to_igraph
 from rbgp_graphs.export.jax import to_jax
 from rbgp_graphs.export.masked_module import apply_mask, convert_state_dict
@@ -19,8 +20,10 @@ from rbgp_graphs.export.torch import to_torch
 from rbgp_graphs.export.write import write
 
 __all__ = [
+    "Detection",
     "apply_mask",
     "convert_state_dict",
+    "detect",
     "masks_for_model",
     "read_mask",
     "read_masks",

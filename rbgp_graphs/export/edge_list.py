@@ -83,6 +83,8 @@ def read_csv(file: BinaryIO, limit: int) -> sparse.coo_array[Any]:
         line = _line(file)
     if line[:1].isalpha():
         line = _line(file)
+    while line == "\n":
+        line = _line(file)
     if not line:
         if shape is None:
             raise FormatError("there is no edge and no line '# shape: m x n'")

@@ -90,7 +90,7 @@ def encode_sparse6(left: int, right: int, edges: NDArray[np.int64]) -> bytes:
     Examples
     --------
     >>> encode_sparse6(1, 2, np.array([[0, 0], [0, 1]]))
-    b':Bcf\n'
+    b':Bc\n'
     """
     order = _check_order(left + right)
     width = _vertex_bits(order)
@@ -194,8 +194,8 @@ def _decode_sparse6(
         x = 2 * x + bits[:, position]
     steps = np.cumsum(bits[:, 0], dtype=np.int64)
     # v[t] = max(v[t - 1] + b[t], x[t]) is a running maximum once the steps are taken off.
-    v = np.maximum.accumulate(x - steps) + steps if count else x
-    before = np.concatenate(([0], v[:-1]))[:count] + bits[:, 0]
+    v = np.maximum.accumulate(np.maximum(x - steps, 0)) + steps
+    before = np.concatenate(([0], v[:-1]))[:count].astype(np.int64) + bits[:, 0]
     ended = np.flatnonzero(before >= order)
     end = ended[0] if len(ended) else count
     is_edge = (x <= before)[:end]
@@ -280,4 +280,5 @@ def _as_characters(bits: NDArray[np.uint8]) -> bytes:
 
 
 def _as_bits(sextets: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.unpackbits((sextets << 2)[:, None], axis=1)[:, :6].reshape(-1)
+    shifted = (sextets << 2).astype(np.uint8)
+    return np.unpackbits(shifted[:, None], axis=1)[:, :6].reshape(-1)

@@ -185,7 +185,7 @@ class MaskedEntry:
     mask_key: str
 
 
-def masked_entries(state: Mapping[str, Any]) -> Iterator[MaskedEntry]:
+def masked_entries(state: Any) -> Iterator[MaskedEntry]:
     """Yield the masked weights of a state dict in either convention.
 
     Raises `ArgumentError` where a weight or a mask stands alone or their shapes differ.
@@ -234,7 +234,7 @@ def _masked_weight() -> Any:
     """Return the class `MaskedWeight`, made when PyTorch is there."""
     torch = require("torch", "torch")
 
-    class MaskedWeight(torch.nn.Module):  # type: ignore[misc]
+    class MaskedWeight(torch.nn.Module):  # type: ignore[misc,name-defined]
         """The parametrization that sets a weight to zero outside a bool mask."""
 
         def __init__(self, mask: Any) -> None:

@@ -61,7 +61,8 @@ def masks_for_model(model: Any, rules: Mapping[str, Any], *, rng: Any = 0) -> di
     >>> {name: (mask.shape, mask.sparsity) for name, mask in masks.items()}
     {'body.0.weight': ((64, 64), 0.75), 'body.1.weight': ((128, 64), 0.875)}
     """
-    if not isinstance(rules, Mapping) or not all(isinstance(glob, str) for glob in rules):
+    globs: Any = rules
+    if not isinstance(globs, Mapping) or not all(isinstance(glob, str) for glob in globs):
         raise ArgumentTypeError(f"rules is {rules!r}, expected a dict of glob patterns")
     shapes = dict(_matrix_shapes(model))
     idle = [glob for glob in rules if not fnmatch.filter(shapes, glob)]
@@ -163,7 +164,8 @@ def write_masks(
         raise ArgumentError(
             f"{target} has the suffix {target.suffix!r}, expected .safetensors or .npz"
         )
-    if not isinstance(masks, Mapping) or not all(isinstance(name, str) for name in masks):
+    given: Any = masks
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
         raise ArgumentTypeError(f"masks is a {type(masks).__name__}, expected a dict by name")
     limit = as_int("max_bytes", max_bytes, minimum=0)
     arrays: dict[str, NDArray[Any]] = {}

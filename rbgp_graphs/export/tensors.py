@@ -25,8 +25,10 @@ _GLOBALS = {
     "torch.serialization": ("_get_layout",),
     "torch.storage": ("UntypedStorage",),
 }
-_DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64")
-_DTYPES += ("float16", "bfloat16", "float32", "float64")
+_DTYPES = (
+    *("bool", "uint8", "int8", "int16", "int32", "int64"),
+    *("float16", "bfloat16", "float32", "float64"),
+)
 #: Where checkpoints of training programs keep the state dict of the model.
 _NESTED = ("state_dict", "model_state_dict", "model")
 _MAX_NAMES = 2**17
@@ -96,6 +98,7 @@ def _check_header(data: bytes) -> None:
 
 def _nonzero_bytes(name: str, dtype: str, shape: Any, data: Any) -> NDArray[np.bool_]:
     flat = np.frombuffer(data, dtype=np.uint8)
+    found: NDArray[np.bool_]
     finite = True
     if dtype == "BOOL":
         found = flat != 0
@@ -131,7 +134,8 @@ def _nonzero_array(name: str, array: NDArray[Any]) -> NDArray[np.bool_]:
         raise FormatError(f"{name} has dtype {array.dtype}, expected real numbers or bools")
     if not np.isfinite(array).all():
         raise FormatError(f"{name} holds NaN or infinity, expected finite numbers")
-    return array != 0
+    found: NDArray[np.bool_] = array != 0
+    return found
 
 
 # Checkpoints --------------------------------------------------------------------------------

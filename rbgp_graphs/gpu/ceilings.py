@@ -15,6 +15,7 @@ from rbgp_graphs._machine import machine_id, usable_cores
 from rbgp_graphs.constructions.biregular import random_biregular
 from rbgp_graphs.constructions.complete import complete
 from rbgp_graphs.encoding.atomic import as_path, write_file
+from rbgp_graphs.errors import ArgumentError
 from rbgp_graphs.gpu.backend import choose
 from rbgp_graphs.gpu.matrix import RBGP4Matrix
 from rbgp_graphs.gpu.product import matmul
@@ -89,7 +90,11 @@ def store_ceilings(ceilings: Ceilings) -> str:
         If the file cannot be written; nothing has changed then.
     """
     path, text = document_with(ceilings.device, ceilings)
-    as_path(path).parent.mkdir(parents=True, exist_ok=True)
+    folder = as_path(path).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArgumentError(f"cannot make the folder {folder}: {error.strerror}") from error
     write_file(path, [text.encode()])
     return path
 

@@ -274,6 +274,5 @@ def _check_divides(name: str, part: int, whole_name: str, whole: int) -> None:
         divisors += [whole // d for d in divisors]
         near = min(divisors, key=lambda d: (abs(d - part), d))
         raise ArgumentError(
-            f"{name} is {part}, expected a divisor of {whole_name} = {whole}; "
-            f"the nearest is {near}"
+            f"{name} is {part}, expected a divisor of {whole_name} = {whole}; the nearest is {near}"
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 from rbgp_graphs._validation import as_generator, is_prime
 from rbgp_graphs.products import RBGP4
+from rbgp_graphs.selection.catalogue import Catalogue
 from rbgp_graphs.selection.cost_model import Ceilings, seconds_of_sizes
 from rbgp_graphs.selection.explicit import explicit_member
 from rbgp_graphs.selection.feasible import is_connectable
@@ -214,9 +215,14 @@ def _promised_ratio(left: int, right: int, degree: int) -> float | None:
     sigma1 = math.sqrt(degree * right_degree)
     if (degree, right_degree) == (2, 2):
         return math.cos(math.pi / left)
-    member = explicit_member(left, right, degree)
-    if member is not None:
-        return member.sigma2 / sigma1
+    record = Catalogue.shipped().record(left, right, degree)
+    known = [
+        found.sigma2
+        for found in (explicit_member(left, right, degree), record)
+        if found is not None
+    ]
+    if known:
+        return min(known) / sigma1
     if left * degree > _LARGEST_RANDOM_FACTOR:
         return None
     return _RANDOM_SHARE * ramanujan_bound(degree, right_degree) / sigma1

@@ -55,8 +55,8 @@ def propose(rows: Rows, threshold: Threshold, largest: float) -> tuple[int, int,
     if room <= 1e-9 * float(threshold):
         return None
     bits = max(0, math.ceil(math.log2(4 / room)))
-    inner = math.ceil(largest * 2**bits)
-    ratio = threshold.floor(bits) / inner if inner > 0 else 1
+    inner = max(1, math.ceil(largest * 2**bits))
+    ratio = threshold.floor(bits) / inner
     if ratio <= 1 or bits > LARGEST_BITS:
         return None
     degree = math.ceil(math.acosh(math.sqrt(rows.size) + 1) / math.acosh(2 * ratio - 1))

@@ -101,10 +101,8 @@ def percent(share: float) -> str:
 
 def as_bytes(count: float) -> str:
     """Return a number of bytes in a unit of readable size."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            break
+    units = ["TiB", "GiB", "MiB", "KiB", "B"]
+    while count >= 1024 and len(units) > 1:
         count /= 1024
-    else:
-        unit = "TiB"
-    return f"{count:,.4g} {unit}"
+        units.pop()
+    return f"{count:,.4g} {units[-1]}"

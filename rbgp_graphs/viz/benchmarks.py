@@ -95,11 +95,23 @@ def benchmark(results: Any, *, theme: style.Theme = "light") -> go.Figure:
 
     Examples
     --------
-    >>> case = {"suite": "sparsity", "rows": 64, "cols": 64, "columns": 8, "sparsity": 0.75,
-    ...         "row_group": 4, "threads": 1, "dtype": "float32", "product": "forward",
-    ...         "nnz": 1024, "index_bytes": 64, "measurements": [
-    ...             {"name": "rbgp_graphs", "kind": "own", "milliseconds": 1.0, "gflops": 0.016},
-    ...             {"name": "numpy", "kind": "dense", "milliseconds": 3.0, "gflops": 0.022}]}
+    >>> case = {
+    ...     "suite": "sparsity",
+    ...     "rows": 64,
+    ...     "cols": 64,
+    ...     "columns": 8,
+    ...     "sparsity": 0.75,
+    ...     "row_group": 4,
+    ...     "threads": 1,
+    ...     "dtype": "float32",
+    ...     "product": "forward",
+    ...     "nnz": 1024,
+    ...     "index_bytes": 64,
+    ...     "measurements": [
+    ...         {"name": "rbgp_graphs", "kind": "own", "milliseconds": 1.0, "gflops": 0.016},
+    ...         {"name": "numpy", "kind": "dense", "milliseconds": 3.0, "gflops": 0.022},
+    ...     ],
+    ... }
     >>> figure = benchmark({"cases": [case]})
     >>> figure.data[1].name, figure.data[1].y
     ('this package, row group 4', (3.0,))
@@ -275,7 +287,9 @@ def _speedups(points: list[_Point], _: Mapping[str, Any]) -> list[dict[str, Any]
         best = [p for share, p in _fastest(chosen, lambda p: p.sparsity).items() if share in dense]
         if best:
             speedups = [dense[p.sparsity].milliseconds / p.milliseconds for p in best]
-            traces.append(_trace(kind, best, [_percent(p.sparsity) for p in best], speedups) | extra)
+            traces.append(
+                _trace(kind, best, [_percent(p.sparsity) for p in best], speedups) | extra
+            )
 
     for group, look in _own_groups(mine):
         add("own", [p for p in mine if p.kind == "own" and p.row_group == group], look)
@@ -315,11 +329,11 @@ def _roofline(points: list[_Point], document: Mapping[str, Any]) -> list[dict[st
 
 
 def _ceiling(ceilings: Mapping[str, Any]) -> tuple[float, float]:
-    """Return operations (10**9 a second) and bytes (10**9 a second) of the machine, else 0."""
+    """Return the operations and the bytes of the machine, in 10**9 a second, or 0."""
     found = []
-    for name in ("gflops", "gigabytes_per_second"):
+    for name in ("operations_per_second", "copy_bytes_per_second"):
         value = ceilings.get(name)
-        found.append(float(value) if isinstance(value, (int, float)) and value > 0 else 0.0)
+        found.append(value / 1e9 if isinstance(value, (int, float)) and value > 0 else 0.0)
     return found[0], found[1]
 
 
@@ -415,9 +429,9 @@ def _describe(points: list[_Point], document: Mapping[str, Any]) -> str:
     for share in own.keys() & dense.keys():
         times = dense[share].milliseconds / own[share].milliseconds
         sentences.append(
-            f"At {_percent(share)} zeros the sparse product takes {own[share].milliseconds:.4g} ms, "
-            f"{times:.3g} times as fast as the fastest dense one; "
-            f"{1 / (1 - share):.4g} is the most possible."
+            f"At {_percent(share)} zeros the sparse product takes "
+            f"{own[share].milliseconds:.4g} ms, {times:.3g} times as fast as the fastest "
+            f"dense one; {1 / (1 - share):.4g} is the most possible."
         )
     return " ".join(sentences[:1] + sorted(sentences[1:]))
 

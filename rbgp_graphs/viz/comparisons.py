@@ -174,12 +174,8 @@ def _add_mask(figure: go.Figure, subject: Subject, row: int, col: int) -> None:
         col=col,
     )
     look = {"showgrid": False, "showline": True, "mirror": True, "ticks": ""}
-    figure.update_xaxes(
-        **look, range=[-0.5, width - 0.5], showticklabels=False, row=row, col=col
-    )
-    figure.update_yaxes(
-        **look, range=[height - 0.5, -0.5], showticklabels=False, row=row, col=col
-    )
+    figure.update_xaxes(**look, range=[-0.5, width - 0.5], showticklabels=False, row=row, col=col)
+    figure.update_yaxes(**look, range=[height - 0.5, -0.5], showticklabels=False, row=row, col=col)
     if 1 / 3 <= height / width <= 3:
         anchor = figure.get_subplot(row, col).xaxis.plotly_name.replace("axis", "")
         figure.update_xaxes(constrain="domain", row=row, col=col)

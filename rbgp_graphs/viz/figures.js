@@ -543,20 +543,27 @@ window.rbgpFigures = (function () {
       option.textContent = choice.label;
       select.append(option);
     });
+    function mark(k, title, z) {
+      var choice = data.choices[k], change = {};
+      window.Plotly.restyle(plot, { z: [z] }, [data.preview]);
+      window.Plotly.restyle(plot, { x: [[choice.x]], y: [[choice.y]] }, [data.ring]);
+      change["annotations[" + data.annotation + "].text"] = title;
+      window.Plotly.relayout(plot, change);
+      select.value = k;
+    }
     function show(k) {
       var choice = data.choices[k], z = [];
+      if (!choice.levels) {
+        mark(k, choice.title + "<br>(no picture of this one here)", [[null]]);
+        return;
+      }
       var bytes = Uint8Array.from(window.atob(choice.levels), function (c) {
         return c.charCodeAt(0);
       });
       for (var a = 0; a < choice.height; a++) {
         z.push(Array.from(bytes.subarray(a * choice.width, (a + 1) * choice.width)));
       }
-      window.Plotly.restyle(plot, { z: [z] }, [data.preview]);
-      window.Plotly.restyle(plot, { x: [[choice.x]], y: [[choice.y]] }, [data.ring]);
-      var change = {};
-      change["annotations[" + data.annotation + "].text"] = choice.title;
-      window.Plotly.relayout(plot, change);
-      select.value = k;
+      mark(k, choice.title, z);
     }
     select.addEventListener("change", function () { show(Number(select.value)); });
     select.value = data.chosen;

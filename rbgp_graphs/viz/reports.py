@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from importlib import metadata
@@ -11,12 +12,21 @@ from typing import Any
 from rbgp_graphs import spectral
 from rbgp_graphs.encoding.atomic import as_path, write_file
 from rbgp_graphs.errors import ArgumentTypeError
+from rbgp_graphs.graph import BipartiteGraph
+from rbgp_graphs.products import RBGP4, TensorProduct, block_sparse, unstructured
 from rbgp_graphs.viz import summary
+from rbgp_graphs.viz.comparisons import compare
+from rbgp_graphs.viz.drawings import graph, is_drawable
+from rbgp_graphs.viz.nesting import factors
 from rbgp_graphs.viz.page import Section, check_text, render
 from rbgp_graphs.viz.patterns import pattern
 from rbgp_graphs.viz.raster import Subject, as_subject
 from rbgp_graphs.viz.spectra import has_bound, spectrum
+from rbgp_graphs.viz.tilings import tiling
 from rbgp_graphs.viz.zoom import zoom_windows
+
+#: Measuring larger masks without structure takes too long for a report.
+_LARGEST_COMPARED = 512
 
 
 def report(
@@ -63,8 +73,9 @@ def report(
     -----
     The page holds plotly.js, about 5 MB, and opens without a network. It follows the reader's
     choice of light or dark; every figure has a text alternative and a data table. The pattern
-    is shown whole, by tiles and by cells, so that detail can be read without a server. The same
-    arguments give the same bytes.
+    is shown whole, by tiles and by cells, and zooming into the whole draws finer levels, without
+    a server. Patterns of at most 512 rows and columns are compared with others of their
+    sparsity. The same arguments give the same bytes.
 
     Examples
     --------
@@ -98,11 +109,15 @@ def report(
 
 
 def _own_sections(subject: Subject, verdict: spectral.Verdict | None) -> list[Section]:
-    views = [pattern(subject, rows, cols) for rows, cols in zoom_windows(subject)]
+    views = [
+        pattern(subject, rows, cols, zoomable=number == 0)
+        for number, (rows, cols) in enumerate(zoom_windows(subject))
+    ]
     values = spectrum(subject, verdict=verdict)
+    nested = factors(subject) if isinstance(subject, TensorProduct) else None
     return [
         Section("Key numbers", table=summary.key_numbers(subject)),
-        Section("The design", summary.design(subject), table=summary.factors(subject)),
+        Section("The design", summary.design(subject), nested, summary.factors(subject)),
         Section("The pattern", summary.how_to_read(subject), views),
         Section(
             "Is it Ramanujan?",
@@ -110,4 +125,45 @@ def _own_sections(subject: Subject, verdict: spectral.Verdict | None) -> list[Se
             table=summary.verdicts(subject, verdict),
         ),
         Section("Singular values", summary.how_to_read_spectrum(verdict), values),
+        *_graph_sections(subject),
+        *_tiling_sections(subject),
+        *_comparison_sections(subject),
     ]
+
+
+def _graph_sections(subject: Subject) -> list[Section]:
+    """Return drawings of the graph, or of the factors that are not complete, where they fit."""
+    graphs = (
+        dict(zip(subject.factor_names, subject.factors, strict=True))
+        if isinstance(subject, TensorProduct)
+        else {"the graph": subject}
+    )
+    drawings = []
+    for name, each in graphs.items():
+        if is_drawable(each) and (not each.is_complete or isinstance(subject, BipartiteGraph)):
+            figure = graph(each)
+            figure.update_layout(title_text=f"{name.capitalize()}, {each.left} + {each.right}")
+            drawings.append(figure)
+    if not drawings:
+        return []
+    return [Section("The graphs", summary.how_to_read_graphs(), drawings)]
+
+
+def _tiling_sections(subject: Subject) -> list[Section]:
+    if not isinstance(subject, RBGP4):
+        return []
+    return [Section("What a product loads", summary.how_to_read_tiling(), tiling(subject))]
+
+
+def _comparison_sections(subject: Subject) -> list[Section]:
+    """Return the pattern beside others of its shape and sparsity, if that is quick to measure."""
+    rows, cols = subject.shape
+    if not isinstance(subject, TensorProduct) or max(rows, cols) > _LARGEST_COMPARED:
+        return []
+    peers = {"this pattern": subject, "unstructured": unstructured(rows, cols, subject.sparsity)}
+    block = math.gcd(rows, 16), math.gcd(cols, 16)
+    if min(block) > 1:
+        name = f"blocks {block[0]} × {block[1]}"
+        peers[name] = block_sparse(rows, cols, subject.sparsity, block)
+    figure = compare(*peers.values(), names=[*peers])
+    return [Section("Beside others", summary.how_to_read_comparison(), figure)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products import RBGP4, TensorProduct
 from rbgp_graphs.viz import theme as style
 from rbgp_graphs.viz.alternative import Table, attach
+from rbgp_graphs.viz.origins import TRIVIAL, ZERO, origins
 from rbgp_graphs.viz.raster import Subject, as_subject
 
 if TYPE_CHECKING:
@@ -23,6 +26,16 @@ _MOST_STEMS = 96
 _NUM_BINS = 64
 #: Values below this part of the largest are drawn as 0.
 _ZERO = 1e-12
+#: How values are marked by the factors that they come from, in the order in which these appear.
+_ORIGIN_LOOKS = (
+    (style.BLUE, "circle"),
+    (style.GREEN, "diamond"),
+    (style.PURPLE, "square"),
+    (style.ORANGE, "cross"),
+    (style.VERMILION, "star"),
+    (style.GREY, "hexagon"),
+)
+_LAW_POINTS = 200
 #: Foot of the stems on the logarithmic axis, so that a multiplicity of 1 is visible.
 _FOOT = 0.6
 
@@ -62,7 +75,9 @@ def spectrum(
 
     Notes
     -----
-    Where not all singular values can be computed, only the marks are drawn.
+    Where not all singular values can be computed, only the marks are drawn. A value of a product
+    comes from the factors that do not stand at their largest value there. Over stems the law has
+    an axis of its own, on the right.
 
     Examples
     --------
@@ -80,12 +95,13 @@ def spectrum(
     top = 1.0
     table = Table(["singular value", "multiplicity", "mark"], [])
     if found is not None:
-        top = float(found.multiplicities.max())
-        table = _add_values(figure, found, verdict)
+        table = _add_values(figure, subject, found, verdict)
+        top = float(max(figure.data[-1].y if _is_binned(found) else found.multiplicities))
+        _add_law(figure, found, verdict)
     if verdict is not None:
         _add_marks(figure, verdict, top, origin(subject, verdict))
     figure.update_xaxes(title_text="singular value", rangemode="tozero")
-    figure.update_yaxes(
+    figure.layout.yaxis.update(
         title_text="multiplicity",
         type="log",
         dtick=1,
@@ -128,14 +144,18 @@ def _values(subject: Subject, *, is_required: bool) -> spectral.Spectrum | None:
 
 
 def _add_values(
-    figure: go.Figure, found: spectral.Spectrum, verdict: spectral.Verdict | None
+    figure: go.Figure,
+    subject: Subject,
+    found: spectral.Spectrum,
+    verdict: spectral.Verdict | None,
 ) -> Table:
     """Draw the stems or the histogram; return what they show."""
     # A dense SVD finds a singular value 0 up to rounding.
     values = np.where(found.values > _ZERO * found.values[0], found.values, 0.0)
     counts = found.multiplicities
-    if len(values) > _MOST_STEMS:
-        return _add_histogram(figure, values, counts)
+    sources = origins(subject, values)
+    if _is_binned(found):
+        return _add_histogram(figure, values, counts, sources)
     x = np.repeat(values, 3).astype(object)
     y = np.repeat(counts, 3).astype(object)
     x[2::3] = y[2::3] = None
@@ -144,23 +164,98 @@ def _add_values(
         x=x.tolist(),
         y=y.tolist(),
         mode="lines",
-        line={"color": style.BLUE, "width": 3},
+        line={"color": style.BLUE if sources is None else style.GREY, "width": 3},
         hoverinfo="skip",
         showlegend=False,
     )
+    looks = dict(zip(dict.fromkeys(sources or ()), _looks(), strict=False))
+    texts = sources or [""] * len(values)
     figure.add_scatter(
         x=values.tolist(),
         y=counts.tolist(),
         mode="markers",
-        marker={"color": style.BLUE, "size": 8},
+        marker={
+            "color": [looks[text][0] for text in sources] if sources else style.BLUE,
+            "symbol": [looks[text][1] for text in sources] if sources else "circle",
+            "size": 9,
+        },
         name="singular value",
+        showlegend=sources is None,
         cliponaxis=False,
-        hovertemplate="singular value %{x:.6g}<br>multiplicity %{y:,}<extra></extra>",
+        customdata=[_from(text) for text in texts],
+        hovertemplate="singular value %{x:.6g}<br>multiplicity %{y:,}"
+        + ("<br>%{customdata}" if sources else "")
+        + "<extra></extra>",
     )
+    for text, (color, symbol) in looks.items():
+        if text == TRIVIAL:
+            # It has a line with a name of its own.
+            continue
+        figure.add_scatter(
+            x=[None],
+            y=[None],
+            mode="markers",
+            marker={"color": color, "symbol": symbol, "size": 9},
+            name=_from(text),
+            hoverinfo="skip",
+        )
     marks = [_mark(value, verdict) for value in values.tolist()]
-    rows = zip(values.tolist(), counts.tolist(), marks, strict=True)
-    body = [(f"{value:.6g}", f"{count:,}", mark) for value, count, mark in rows]
-    return Table(["singular value", "multiplicity", "mark"], body)
+    rows = [
+        (f"{value:.6g}", f"{count:,}", mark, *([] if sources is None else [_from(text)]))
+        for value, count, mark, text in zip(
+            values.tolist(), counts.tolist(), marks, texts, strict=True
+        )
+    ]
+    columns = ["singular value", "multiplicity", "mark", *([] if sources is None else ["origin"])]
+    return Table(columns, rows)
+
+
+def _is_binned(found: spectral.Spectrum) -> bool:
+    return len(found.values) > _MOST_STEMS
+
+
+def _looks() -> Iterator[tuple[str, str]]:
+    return itertools.cycle(_ORIGIN_LOOKS)
+
+
+def _from(source: str) -> str:
+    return source if source in (TRIVIAL, ZERO, "") else f"from {source}"
+
+
+def _add_law(figure: go.Figure, found: spectral.Spectrum, verdict: spectral.Verdict | None) -> None:
+    """Draw the limit law: as expected counts over a histogram, else on an axis of its own."""
+    if verdict is None or min(verdict.degrees) < 2:
+        return
+    left, right = verdict.degrees
+    low, high = abs(np.sqrt(left - 1) - np.sqrt(right - 1)), verdict.bound
+    # The law of degrees (2, 2) is infinite at the end.
+    x = low + (high - low) * (np.arange(_LAW_POINTS) + 0.5) / _LAW_POINTS
+    y = spectral.limit_density(left, right, x)
+    is_histogram = _is_binned(found)
+    if is_histogram:
+        y = y * found.count * float(found.values[0]) / _NUM_BINS
+    figure.add_scatter(
+        x=x.tolist(),
+        y=y.tolist(),
+        mode="lines",
+        line={"color": style.ORANGE, "width": 2},
+        name="limit law of random graphs",
+        hovertemplate="limit law at %{x:.4g}: %{y:.4g}"
+        + (" values in a bin" if is_histogram else "")
+        + "<extra></extra>",
+        yaxis="y" if is_histogram else "y2",
+    )
+    if not is_histogram:
+        figure.update_layout(
+            yaxis2={
+                "overlaying": "y",
+                "side": "right",
+                "range": [0, 1.15 * float(y.max())],
+                "title": {"text": "density of the law"},
+                "showgrid": False,
+                "nticks": 5,
+            }
+        )
 
 
 def _mark(value: float, verdict: spectral.Verdict | None) -> str:
@@ -175,7 +270,10 @@ def _mark(value: float, verdict: spectral.Verdict | None) -> str:
 
 
 def _add_histogram(
-    figure: go.Figure, values: NDArray[np.float64], counts: NDArray[np.int64]
+    figure: go.Figure,
+    values: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    sources: list[str] | None,
 ) -> Table:
     heights, edges = np.histogram(
         values, bins=_NUM_BINS, range=(0, float(values[0])), weights=counts
@@ -184,17 +282,44 @@ def _add_histogram(
     filled = heights > 0
     ranges = [f"{a:.4g} to {b:.4g}" for a, b in zip(low[filled], high[filled], strict=True)]
     heights = heights[filled].astype(np.int64)
+    parts = _parts(values, counts, sources, edges, filled)
     figure.add_bar(
         x=((low + high) / 2)[filled].tolist(),
         y=heights.tolist(),
         width=(high - low)[filled].tolist(),
         marker={"color": style.BLUE, "line": {"width": 0}},
         name="singular values in a bin",
-        customdata=ranges,
-        hovertemplate="singular values %{customdata}<br>%{y:,} of them<extra></extra>",
+        customdata=list(zip(ranges, parts, strict=True)),
+        hovertemplate="singular values %{customdata[0]}<br>%{y:,} of them"
+        + ("<br>%{customdata[1]}" if sources else "")
+        + "<extra></extra>",
     )
-    body = [(text, f"{count:,}", "") for text, count in zip(ranges, heights.tolist(), strict=True)]
-    return Table(["singular value", "multiplicity", "mark"], body)
+    columns = ["singular value", "multiplicity", "mark"]
+    rows: list[tuple[str, ...]] = [
+        (text, f"{count:,}", "") for text, count in zip(ranges, heights.tolist(), strict=True)
+    ]
+    if sources is not None:
+        columns.append("origin")
+        rows = [(*row, part.replace("<br>", ", ")) for row, part in zip(rows, parts, strict=True)]
+    return Table(columns, rows)
+
+
+def _parts(
+    values: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    sources: list[str] | None,
+    edges: NDArray[np.float64],
+    filled: NDArray[np.bool_],
+) -> list[str]:
+    """Say for each filled bin how many of its values come from which factors."""
+    texts: list[list[str]] = [[] for _ in range(int(filled.sum()))]
+    for source in dict.fromkeys(sources or ()):
+        mine = np.array([other == source for other in sources or ()])
+        heights, _ = np.histogram(values[mine], bins=edges, weights=counts[mine])
+        for text, count in zip(texts, heights[filled].astype(np.int64).tolist(), strict=True):
+            if count:
+                text.append(f"{count:,} {_from(source)}")
+    return ["<br>".join(text) for text in texts]
 
 
 def _add_marks(

@@ -134,7 +134,10 @@ def how_to_read(subject: Subject) -> str:
         text += " Tiles that exist are tinted orange."
     if levels(subject):
         text += " Lines show where the parts of the product meet, where there is room for them."
-    return text + " Drag to zoom, double-click to see all; the last figure shows single cells."
+    return text + (
+        " Drag in the first figure to zoom: it draws finer levels, down to single cells, and "
+        "double-click to see all. The others show places that are worth a look."
+    )
 
 
 def answer(subject: Subject, verdict: Verdict | None) -> str:
@@ -197,9 +200,36 @@ def how_to_read_spectrum(verdict: Verdict | None) -> str:
     if verdict is not None:
         text += (
             " The second value of a Ramanujan graph keeps to the left of the bound, "
-            "√(row degree − 1) + √(column degree − 1)."
+            "√(row degree − 1) + √(column degree − 1). The curve is the law that the values of "
+            "large random graphs with the same degrees follow."
         )
     return text
+
+
+def how_to_read_graphs() -> str:
+    """Say what the drawings of graphs show."""
+    return (
+        "Left vertices are rows, right vertices columns of the biadjacency matrix. Point at a "
+        "vertex, or choose one with the arrow keys, to see its neighbours."
+    )
+
+
+def how_to_read_tiling() -> str:
+    """Say what the figure of an output tile shows."""
+    return (
+        "One tile of the product of the pattern with a dense matrix X, 64 columns of float32 "
+        "wide. A step is a tile of the pattern: its values and the matching rows of X go to "
+        "shared memory, and their product is added to sums in registers. The numbers are counted "
+        "from the pattern; they are no measurement."
+    )
+
+
+def how_to_read_comparison() -> str:
+    """Say what the comparison with other patterns shows."""
+    return (
+        "Masks of the same shape and, as far as their form allows, the same sparsity. A small "
+        "σ₂/σ₁ means that every output mixes many inputs after few layers."
+    )
 
 
 def _claim(verdict: Verdict) -> str:

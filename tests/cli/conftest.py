@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,5 +24,18 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
     rg.save("graph.rbgp", rg.lps(3, 5))
     rg.save("pattern.rbgp", pattern)
     rg.save("weights.rbgp", pattern, values)
+    Path("results.json").write_text(json.dumps(_benchmark()), encoding="utf-8")
     np.save("X.npy", np.random.default_rng(1).standard_normal((100, 5)))
     return Files(pattern=pattern, values=values)
+
+
+def _benchmark() -> dict[str, Any]:
+    """Return what a benchmark of one case writes, as far as a figure needs it."""
+    times = (("rbgp_graphs", "own", 1.0), ("numpy dense", "dense", 4.0))
+    measurements = [
+        {"name": name, "kind": kind, "milliseconds": time, "gflops": 1 / time}
+        for name, kind, time in times
+    ]
+    case = {"suite": "sparsity", "product": "forward", "dtype": "float32", "threads": 1}
+    sizes = {"rows": 64, "cols": 64, "columns": 8, "row_group": 4, "nnz": 1024, "index_bytes": 64}
+    return {"cases": [{**case, **sizes, "sparsity": 0.75, "measurements": measurements}]}

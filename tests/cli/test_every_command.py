@@ -34,13 +34,23 @@ GOOD: dict[tuple[str, ...], list[str]] = {
     ("catalogue",): ["--max-side", "16"],
     ("verify",): ["graph.rbgp"],
     ("show",): ["pattern.rbgp"],
+    ("figure", "pattern"): ["pattern.rbgp", "-o", "figure.html"],
+    ("figure", "factors"): ["pattern.rbgp", "-o", "figure.html"],
+    ("figure", "graph"): ["pattern.rbgp", "--factor", "outer", "-o", "figure.html"],
+    ("figure", "spectrum"): ["pattern.rbgp", "-o", "figure.html"],
+    ("figure", "tiling"): ["pattern.rbgp", "-o", "figure.html"],
+    ("figure", "compare"): ["pattern.rbgp", "graph.rbgp", "-o", "figure.html"],
+    ("figure", "design-space"): ["6", "6", "50%", "--pictures", "1", "-o", "figure.html"],
+    ("figure", "benchmark"): ["results.json", "-o", "figure.html"],
     ("export",): ["pattern.rbgp", "mask.npz"],
+    ("detect",): ["pattern.rbgp"],
     ("matmul",): ["weights.rbgp", "--batch", "2"],
+    ("bench",): ["tiles", "--quick", "--rounds", "1"],
     ("search",): ["16", "16", "4", "--tries", "4"],
     ("demo",): [],
     ("doctor",): [],
 }
-GROUPS = [(), ("generate",)]
+GROUPS = [(), ("generate",), ("figure",)]
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,8 @@ WRITING = [
     ["design", "64", "64", "0.75", "-o", "out.rbgp"],
     ["show", "pattern.rbgp", "--html", "out.html"],
     ["export", "pattern.rbgp", "out.npz"],
+    ["export", "pattern.rbgp", "out.json"],
+    ["detect", "pattern.rbgp", "-o", "out.rbgp"],
     ["export", "graph.rbgp", "out.mtx"],
     ["matmul", "weights.rbgp", "X.npy", "-o", "out.npy"],
 ]
@@ -24,6 +26,7 @@ READING = [
     ["verify", "bad.rbgp"],
     ["show", "bad.rbgp"],
     ["export", "bad.rbgp", "out.npz"],
+    ["detect", "bad.rbgp"],
     ["matmul", "bad.rbgp"],
     ["matmul", "bad.rbgp", "X.npy"],
 ]
@@ -104,7 +107,7 @@ def test_a_folder_without_permission_is_refused(args: list[str], files: Files) -
         (["generate", "lps", "3", "5", "-o", "out.npz"], ".rbgp"),
         (["design", "64", "64", "0.75", "-o", "mask"], ".rbgp"),
         (["show", "pattern.rbgp", "--html", "page.png"], ".html"),
-        (["export", "pattern.rbgp", "mask.csv"], ".npz, .mtx"),
+        (["export", "pattern.rbgp", "mask.pkl"], ".npz, .mtx"),
         (["matmul", "weights.rbgp", "X.npy", "-o", "Y.npz"], ".npy"),
     ],
 )

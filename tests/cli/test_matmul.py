@@ -95,7 +95,7 @@ def test_a_missing_operand_is_refused(files: Files) -> None:
         (["pattern.rbgp", "--batch", "-4"], "--batch is -4, expected at least 1"),
         (["pattern.rbgp", "--batch", "9999999999"], "expected at most 1342177"),
         (["pattern.rbgp", "--dtype", "int8"], "'float16', 'float32', 'float64'"),
-        (["pattern.rbgp", "--backend", "abacus"], "'auto', 'numpy'"),
+        (["pattern.rbgp", "--backend", "abacus"], "'auto', 'cpu', 'numpy'"),
     ],
 )
 def test_wrong_requests_say_what_is_allowed(args: list[str], message: str, files: Files) -> None:

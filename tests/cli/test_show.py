@@ -153,3 +153,23 @@ def test_uneven_degrees_are_said(files: Files) -> None:
     rg.save("uneven.rbgp", rg.BipartiteGraph.from_edges([(0, 0), (0, 1), (1, 1)], shape=(2, 3)))
     assert "1 to 2 left, 0 to 2 right (not biregular)" in rbgp("show", "uneven.rbgp").stdout
     assert document("show", "uneven.rbgp")["degrees"] is None
+
+
+def test_the_proofs_of_a_file_are_shown_within_80_columns(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    graph = rg.random_biregular(120, 40, 2, rng=1)
+    found = rg.verify(graph, level="proved", two_sided=True).certificates
+    rg.save("proved.rbgp", graph, certificates=found)
+    assert "about whole; not checked here" in rbgp("show", "proved.rbgp").stdout
+    result = rbgp("show", "proved.rbgp", "--certificate")
+    text = " ".join(result.stdout.split())
+    assert "certificate, whole not Ramanujan, both bounds, by two sided" in text
+    assert "rbgp verify --stored does that" in text
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert document("show", "proved.rbgp")["certificates"] == ["whole"]
+    data = document("show", "proved.rbgp", "--certificate")["certificates"]["whole"]
+    assert data["proof"] == found[0].proof.to_dict()
+    assert "none" in rbgp("show", "graph.rbgp", "--certificate").stdout
+    assert document("show", "graph.rbgp", "--certificate")["certificates"] == {}

@@ -47,6 +47,51 @@ def read(data: bytes) -> tuple[Matrix, Any, list[Matrix]]:
     return matrix, dense, stored
 
 
+def claims(data: bytes) -> dict[str, bool]:
+    """Return which parts a file claims to be Ramanujan, or not; check the plainest proofs."""
+    (length,) = struct.unpack("<Q", data[:8])
+    document = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["rbgp"])
+    matrix = read(data)[0]
+    found = {}
+    for part, entry in document.get("certificates", {}).items():
+        assert entry.keys() == {"claim", "proof"}
+        found[part] = entry["claim"]
+        if part == "whole":
+            check(entry["proof"], entry["claim"], matrix)
+    return found
+
+
+def check(proof: dict[str, Any], claim: bool, matrix: Matrix) -> None:
+    """Check a proof of the kinds that need a line, with no more than this page says."""
+    left, right = matrix.shape
+    wide = matrix if left <= right else matrix.T
+    gram = wide @ wide.T
+    degrees = int(matrix[0].sum()), int(matrix[:, 0].sum())
+    t = sum(degrees) - 2 + 2 * math.sqrt(math.prod(d - 1 for d in degrees))
+    if proof["kind"] == "gram_identity":
+        s = proof["square"]
+        product = gram @ (gram - s * np.eye(len(gram), dtype=np.int64))
+        assert (product == product[0, 0]).all()
+        assert claim is (s <= t)
+    elif proof["kind"] == "disconnected":
+        inside = np.array(bits(proof["mask"], left + right))
+        assert 0 < inside.sum() < left + right
+        assert all(inside[u] == inside[left + v] for u, v in edges_of(matrix))
+        assert not claim
+    elif proof["kind"] == "test_vector":
+        data = base64.b64decode(proof["entries"])
+        x = np.array(struct.unpack(f"<{len(gram)}i", data))
+        assert x.sum() == 0
+        assert x @ gram @ x > t * (x @ x)
+        assert not claim
+    elif proof["kind"] == "two_sided" and proof["lower"]["kind"] == "test_vector":
+        data = base64.b64decode(proof["lower"]["entries"])
+        x = np.array(struct.unpack(f"<{len(gram)}i", data))
+        low = sum(degrees) - 2 - 2 * math.sqrt(math.prod(d - 1 for d in degrees))
+        assert x @ gram @ x < low * (x @ x)
+        assert not claim
+
+
 def bits(text: str, count: int) -> list[int]:
     data = base64.b64decode(text)
     return [data[place // 8] >> (7 - place % 8) & 1 for place in range(count)]

@@ -25,6 +25,9 @@ FILES = {
         PRODUCT, np.arange(PRODUCT.nnz, dtype=np.float16).reshape(PRODUCT.rows, -1)
     ),
     "twisted pattern": dumps(TWISTED),
+    "graph with a proof": dumps(
+        rg.lps(3, 5), certificates=rg.verify(rg.lps(3, 5), level="proved").certificates
+    ),
     "twisted pattern with values": dumps(TWISTED, np.ones((TWISTED.rows, TWISTED.row_degree))),
 }
 each_file = pytest.mark.parametrize("data", FILES.values(), ids=FILES)

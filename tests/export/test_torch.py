@@ -3,7 +3,7 @@ from __future__ import annotations
 import copy
 import io
 import pickle
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,12 +14,13 @@ from rbgp_graphs.constructions import complete
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
 from rbgp_graphs.export import apply_mask, convert_state_dict, read_mask, to_torch
 from rbgp_graphs.export.entries import Exportable
+from rbgp_graphs.export.torch import Layout
 from rbgp_graphs.products import RBGP4, TensorProduct
 from tests.export.test_entries import dense_of, exportables, values_of
 
 torch = pytest.importorskip("torch", reason="PyTorch is optional")
 
-LAYOUTS = ("strided", "csr", "bsr", "coo")
+LAYOUTS = get_args(Layout)
 PATTERN = RBGP4(complete(2, 2), (2, 1), read_mask(np.eye(2)), (1, 2))
 
 
@@ -82,7 +83,7 @@ def test_gradients_flow_to_the_values() -> None:
 
 
 def test_sparse_tensors_survive_torch_save() -> None:
-    for layout in LAYOUTS:
+    for layout in get_args(Layout):
         tensor = to_torch(PATTERN, values_of(PATTERN), layout=layout)
         stream = io.BytesIO()
         torch.save(tensor, stream)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from typing import Any, get_args
 
 import numpy as np
@@ -13,11 +14,21 @@ from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, InfeasibleError
 from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products import RBGP4
 from rbgp_graphs.products.recipes import pattern_from_recipe
-from rbgp_graphs.selection import design
+from rbgp_graphs.selection import design, predicted_seconds
 from rbgp_graphs.selection.design import Objective
 from rbgp_graphs.spectral import verify
 
 OBJECTIVES = get_args(Objective)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What "speed" takes must not depend on what was measured on this machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RBGP_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 POWERS = st.sampled_from([8, 16, 32, 64, 128])
 #: Infeasible ones among them ask for odd sizes, whole columns of zeros, or broken fractions.
 REQUESTS = st.tuples(
@@ -109,15 +120,16 @@ def test_row_group_and_block_are_what_was_asked_for(factor: int, block: tuple[in
 
 @pytest.mark.parametrize("size", [256, 1024])
 @pytest.mark.parametrize("sparsity", [0.75, 0.9375])
-def test_objectives_trade_the_gap_for_shared_rows(size: int, sparsity: float) -> None:
-    gap, balanced, speed = (
-        verify_and_group(design(size, size, sparsity, objective=objective))
-        for objective in ("gap", "balanced", "speed")
-    )
+def test_objectives_trade_the_gap_for_time(size: int, sparsity: float) -> None:
+    patterns = [design(size, size, sparsity, objective=o) for o in ("gap", "balanced", "speed")]
+    gap, balanced, speed = map(verify_and_group, patterns)
     assert gap[1] == 1
-    assert gap[1] <= balanced[1] <= speed[1]
+    assert gap[1] <= balanced[1]
     assert gap[0] <= balanced[0] + 1e-9
     assert gap[0] <= speed[0] + 1e-9
+    times = [predicted_seconds(pattern, device="default") for pattern in patterns]
+    # Times within 5 % count as equal.
+    assert times[2] <= 1.05 * min(times)
 
 
 def verify_and_group(pattern: RBGP4) -> tuple[float, int]:
@@ -172,7 +184,7 @@ def test_sizes_may_come_from_numpy() -> None:
         ({"sparsity": 1.0}, r"sparsity is 1.0, expected a number in \[0, 1\)"),
         ({"sparsity": -0.5}, r"sparsity is -0.5, expected a number in \[0, 1\)"),
         ({"sparsity": math.nan}, r"sparsity is nan, expected a number in \[0, 1\)"),
-        ({"objective": "best"}, "objective is 'best', expected one of balanced, gap, speed"),
+        ({"objective": "best"}, "objective is 'best', expected one of balanced, gap, speed, size"),
         ({"row_group": 0}, "row_group is 0, expected at least 1"),
         ({"row_group": 65}, "row_group is 65, expected at most 64"),
         ({"row_group": 3, "block": (2, 1)}, "expected a multiple of the block's 2 rows"),

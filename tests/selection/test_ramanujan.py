@@ -209,7 +209,9 @@ def test_arguments_of_a_wrong_type_are_refused(arguments: Any) -> None:
 
 @pytest.mark.parametrize("method", ["best", "", None])
 def test_unknown_methods_are_refused(method: Any) -> None:
-    with pytest.raises(ArgumentError, match="expected one of auto, explicit, lift, random"):
+    with pytest.raises(
+        ArgumentError, match="expected one of auto, explicit, catalogue, lift, random"
+    ):
         ramanujan(4, 4, 2, method=method)
 
 

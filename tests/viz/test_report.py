@@ -158,10 +158,11 @@ def test_every_figure_has_caption_text_and_data(reader: Reader, pattern: RBGP4) 
     identifiers = [attributes["id"] for _, attributes in reader.elements if "id" in attributes]
     assert len(identifiers) == len(set(identifiers))
     plots = [div for div in reader.all("div") if "data-figure" in div]
-    # Four zooms, the spectrum, and the foreign figure, which brings neither text nor data.
-    assert len(plots) == 6
-    assert len(reader.all("figcaption")) == 6
-    assert len(reader.all("details")) == 5
+    # Factors, four zooms, the spectrum, two graphs, the tiling, and the foreign figure, which
+    # brings neither text nor data.
+    assert len(plots) == 10
+    assert len(reader.all("figcaption")) == 10
+    assert len(reader.all("details")) == 9
     for plot in plots:
         assert plot["aria-label"]
         assert plot["data-figure"] in identifiers
@@ -171,11 +172,32 @@ def test_every_figure_has_caption_text_and_data(reader: Reader, pattern: RBGP4) 
 
 def test_the_figures_are_those_of_the_factories(reader: Reader, pattern: RBGP4) -> None:
     contents = [json.loads(text) for text in reader.text("script") if text.startswith('{"data"')]
-    for (rows, cols), content in zip(zoom_windows(pattern), contents, strict=False):
-        expected = json.loads(viz.pattern(pattern, rows, cols).to_json())
-        assert content["data"] == expected["data"]
-        assert content["layout"].get("images") == expected["layout"].get("images")
+    expected = [viz.factors(pattern)]
+    expected += [viz.pattern(pattern, *window) for window in zoom_windows(pattern)]
+    expected += [viz.spectrum(pattern), viz.graph(pattern.outer), viz.graph(pattern.inner)]
+    expected.append(viz.tiling(pattern))
+    for content, figure in zip(contents, expected, strict=False):
+        wanted = json.loads(figure.to_json())
+        assert content["data"] == wanted["data"]
+        assert content.get("frames") == wanted.get("frames")
+        assert content["layout"].get("images") == wanted["layout"].get("images")
         assert "template" not in content["layout"]
+    # Only the whole pattern carries what finer levels need.
+    actions = [content.get("action", {}).get("kind") for content in contents]
+    assert actions == [None, "zoom", *[None] * 4, "neighbors", "neighbors", "frames", None]
+
+
+def test_small_patterns_are_compared_with_others(tmp_path: Path) -> None:
+    pattern = RBGP4(projective_plane(3), (4, 1), random_biregular(16, 16, 4, rng=0), (4, 4))
+    assert pattern.shape == (832 * 4, 832)
+    small = RBGP4(
+        random_biregular(8, 8, 2, rng=0), (4, 1), random_biregular(8, 8, 4, rng=0), (1, 4)
+    )
+    reader = Reader(viz.report(small, tmp_path / "report.html").read_text("utf-8"))
+    assert reader.text("h2")[-1] == "Beside others"
+    assert {"this pattern", "unstructured", "blocks 16 × 16"} <= {*reader.text("th")}
+    large = Reader(viz.report(pattern, tmp_path / "report.html").read_text("utf-8"))
+    assert "Beside others" not in large.text("h2")
 
 
 def test_key_numbers_are_right(pattern: RBGP4) -> None:

@@ -229,6 +229,11 @@ class Emitter:
         zeros = ir.Constant(ir.VectorType(I32, lanes), [0] * lanes)
         return self.build.shuffle_vector(single, undefined, zeros)
 
+    def shuffle(self, a: Value, b: Value, lanes: list[int]) -> Value:
+        """Return lanes of two vectors joined end to end."""
+        mask = ir.Constant(ir.VectorType(I32, len(lanes)), lanes)
+        return self.build.shuffle_vector(a, b, mask)
+
     def intrinsic(self, name: str, result: Any, arguments: Values) -> Value:
         """Call an intrinsic function by its full name."""
         kind = ir.FunctionType(result, [argument.type for argument in arguments])

@@ -20,7 +20,7 @@ def finish_text(storage: Storage, lanes: int, activation: str | None) -> str:
     emit = Emitter(FINISH)
     job, sums, target, width, row_bytes, first_row, num_groups, num_slots = emit.arguments
     read = JobReader(emit, job)
-    read.load("bias", "out_row", "out_col", "group_step", "block_rows")
+    read.load("bias", "out_row", "out_col", "slot_step", "slot_rows")
     kind = ir.VectorType(storage.computed, lanes)
     size, sum_size = storage.stored_bytes, storage.computed_bytes
     vector_bytes = lanes * sum_size
@@ -32,8 +32,8 @@ def finish_text(storage: Storage, lanes: int, activation: str | None) -> str:
         return ACTIVATIONS[activation](emit, total)
 
     def slot(g: Value, s: Value) -> None:
-        offset = emit.load_int(read.pointer("block_rows"), s)
-        row = emit.add(first_row, emit.mul(g, read["group_step"]), offset)
+        offset = emit.load_int(read.pointer("slot_rows"), s)
+        row = emit.add(first_row, emit.mul(g, read["slot_step"]), offset)
         start = emit.at(sums, emit.mul(emit.add(emit.mul(g, num_slots), s), row_bytes))
         goal = emit.at(target, emit.mul(row, read["out_row"]))
         (bias,) = emit.choose(

@@ -35,8 +35,12 @@ FIELDS = (
     "num_groups",
     "group_step",
     "tile_rows",
+    "tile_cols",
     "block_rows",
     "num_blocks",
+    # Which rows of the result the finished sums belong to.
+    "slot_rows",
+    "slot_step",
     # The plan.
     "num_chunks",
     "num_parts",
@@ -44,6 +48,14 @@ FIELDS = (
     "tiles_at_once",
     "sums_at",
     "weights_at",
+    # The sampled product: packed operands.
+    "x_panels",
+    "y_panels",
+    "x_panel",
+    "y_panel",
+    "panel_row",
+    # Where a single counter of chunks is, if "counters" points here.
+    "counter",
 )
 #: Entries of the table of panels: address of X, address of the result, number of columns.
 PANEL_ENTRIES = 3
@@ -53,6 +65,8 @@ PACK = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64, POINTER, I64])
 FINISH = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, POINTER, I64, I64, I64, I64, I64])
 #: run(job, scratch, first_panel)
 PRODUCT = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64])
+#: run(job)
+SAMPLED = ir.FunctionType(ir.VoidType(), [POINTER])
 
 
 def table(**entries: int) -> NDArray[np.int64]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from rbgp_graphs.gpu.cpu.tables import Tables
 from rbgp_graphs.gpu.cpu.target import Target
 
-#: Most rows of a block; more rows would leave registers for too few columns.
-_MOST_ROWS = 8
-_MOST_ROWS_OF_16 = 4
+#: Most rows of a block with 32 registers and with 16: more leave too few for columns.
+_MOST_ROWS = {32: 8, 16: 4}
 _MOST_VECTORS = 8
+#: Sums of the sampled product that are kept in registers.
+_SAMPLED_SUMS = {32: 16, 16: 8}
 #: Fewest values of a row to use between two passes over the sums.
 _SHORTEST_RUN = 32
 #: A product smaller than this is not worth waking other threads: about 50 microseconds of work.
@@ -18,17 +19,15 @@ _SMALL_PRODUCT = 1 << 21
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProductPlan:
-    """The cut of a product with a panel of X.
+class Plan:
+    """The cut of a forward or transposed product.
 
     Attributes
     ----------
     rows, vectors : int
-        Sums held in registers: rows of a group, and vectors of columns.
+        Rows of a group and vectors of columns that are in registers together.
     lanes : int
         Columns in a vector.
-    num_blocks : int
-        Blocks of rows that cover a group; the last one overlaps the one before.
     tiles_at_once : int
         Tiles whose rows of X stay in the cache next to the registers while all groups pass.
     part_groups : int
@@ -40,8 +39,36 @@ class ProductPlan:
     rows: int
     vectors: int
     lanes: int
-    num_blocks: int
     tiles_at_once: int
+    part_groups: int
+    num_threads: int
+
+    @property
+    def width(self) -> int:
+        """Columns of a panel."""
+        return self.vectors * self.lanes
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampledPlan:
+    """The cut of a sampled product.
+
+    Attributes
+    ----------
+    rows, neighbours : int
+        Rows of a group and columns whose products are in registers together.
+    lanes, vectors : int
+        Numbers in a vector, and vectors in a row of a panel.
+    part_groups : int
+        Groups that a thread takes at once.
+    num_threads : int
+        Threads worth using.
+    """
+
+    rows: int
+    neighbours: int
+    lanes: int
+    vectors: int
     part_groups: int
     num_threads: int
 
@@ -53,8 +80,8 @@ class ProductPlan:
 
 def plan_product(
     tables: Tables, columns: int, count: int, number_bytes: int, target: Target, num_threads: int
-) -> ProductPlan:
-    """Return how to cut a product.
+) -> Plan:
+    """Return how to cut A X.
 
     Parameters
     ----------
@@ -70,34 +97,64 @@ def plan_product(
         Threads that may be used.
     """
     lanes = target.lanes(number_bytes)
-    most_rows = _MOST_ROWS if target.registers >= 32 else _MOST_ROWS_OF_16
-    num_blocks = -(-tables.row_group // most_rows)
+    num_blocks = -(-tables.row_group // _MOST_ROWS[target.registers])
     rows = -(-tables.row_group // num_blocks)
     vectors = _vectors(rows, -(-columns // lanes), target.registers)
     row_bytes = vectors * lanes * number_bytes
-    tile_bytes = tables.tile_cols * row_bytes
     # Half of the first cache for X, the rest for values and sums; but long enough runs of
     # values, because every run begins with a wait.
-    tiles_at_once = max(-(-_SHORTEST_RUN // tables.inner_degree), target.level1_bytes // 2 // tile_bytes)
+    fitting = target.level1_bytes // 2 // (tables.tile_cols * row_bytes)
+    tiles_at_once = max(-(-_SHORTEST_RUN // tables.inner_degree), fitting)
     group_bytes = num_blocks * rows * row_bytes
-    part_groups = max(1, min(tables.num_groups, target.level2_bytes // 8 // group_bytes))
-    # Enough chunks to share them evenly.
-    while part_groups > 1 and _chunks(tables, part_groups) < 4 * num_threads:
-        part_groups = -(-part_groups // 2)
-    work = tables.rows * tables.row_degree * max(count, lanes)
-    return ProductPlan(
+    return Plan(
         rows=rows,
         vectors=vectors,
         lanes=lanes,
-        num_blocks=num_blocks,
         tiles_at_once=min(tiles_at_once, tables.outer_degree),
-        part_groups=part_groups,
-        num_threads=1 if work < _SMALL_PRODUCT else num_threads,
+        part_groups=_part(tables, target.level2_bytes // 8 // group_bytes, num_threads),
+        num_threads=_threads(tables, max(count, lanes), num_threads),
     )
 
 
-def _chunks(tables: Tables, part_groups: int) -> int:
-    return tables.num_outer * -(-tables.num_groups // part_groups)
+def plan_transposed(
+    tables: Tables, columns: int, count: int, number_bytes: int, target: Target, num_threads: int
+) -> Plan:
+    """Return how to cut the product of A transposed and Y (see `plan_product`).
+
+    Blocks of rows do not overlap, because every row is added to the sums once.
+    """
+    lanes = target.lanes(number_bytes)
+    rows = _divisor(tables.row_group, _MOST_ROWS[target.registers])
+    return Plan(
+        rows=rows,
+        vectors=_vectors(rows, -(-columns // lanes), target.registers),
+        lanes=lanes,
+        tiles_at_once=1,
+        part_groups=tables.num_groups,
+        num_threads=_threads(tables, max(count, lanes), num_threads),
+    )
+
+
+def plan_sampled(
+    tables: Tables, columns: int, count: int, number_bytes: int, target: Target, num_threads: int
+) -> SampledPlan:
+    """Return how to cut the sampled product of `count` columns in all (see `plan_product`)."""
+    lanes = target.lanes(number_bytes)
+    sums = _SAMPLED_SUMS[target.registers]
+    rows = _divisor(tables.row_group, 4)
+    neighbours = min(8, sums // rows, tables.inner_degree)
+    # A power of two, so that the sums of a row never cross a vector's end.
+    neighbours = 1 << (neighbours.bit_length() - 1)
+    fitting = target.level1_bytes // 2 // (tables.tile_cols * lanes * number_bytes)
+    vectors = min(-(-columns // lanes), max(8, fitting))
+    return SampledPlan(
+        rows=rows,
+        neighbours=neighbours,
+        lanes=lanes,
+        vectors=vectors,
+        part_groups=_part(tables, tables.num_groups, num_threads),
+        num_threads=_threads(tables, count, num_threads),
+    )
 
 
 def _vectors(rows: int, wanted: int, registers: int) -> int:
@@ -111,3 +168,21 @@ def _vectors(rows: int, wanted: int, registers: int) -> int:
         return -(-wanted // vectors) * max(rows * vectors / 2, instructions / 4)
 
     return min(range(1, most + 1), key=cycles)
+
+
+def _divisor(number: int, limit: int) -> int:
+    """Return the largest divisor up to a limit."""
+    return next(d for d in range(min(number, limit), 0, -1) if number % d == 0)
+
+
+def _part(tables: Tables, fitting: int, num_threads: int) -> int:
+    """Return how many groups make a chunk: at most `fitting`, and chunks for all threads."""
+    groups = max(1, min(tables.num_groups, fitting))
+    while groups > 1 and tables.num_outer * -(-tables.num_groups // groups) < 4 * num_threads:
+        groups = -(-groups // 2)
+    return groups
+
+
+def _threads(tables: Tables, columns: int, num_threads: int) -> int:
+    work = tables.rows * tables.row_degree * columns
+    return 1 if work < _SMALL_PRODUCT else num_threads

@@ -6,73 +6,46 @@ from collections.abc import Sequence
 
 from llvmlite import ir
 
-from rbgp_graphs.gpu.cpu.emit import I1, Emitter, Value
-from rbgp_graphs.gpu.cpu.job import FINISH, PACK, PANEL_ENTRIES, PRODUCT, JobReader
+from rbgp_graphs.gpu.cpu.emit import Emitter, Value
+from rbgp_graphs.gpu.cpu.job import FINISH, PRODUCT, JobReader
+from rbgp_graphs.gpu.cpu.panels import each_chunk
 from rbgp_graphs.gpu.cpu.storage import Storage
+from rbgp_graphs.gpu.cpu.weights import weights_of
 
 
-def product_text(storage: Storage, rows: int, vectors: int, lanes: int) -> str:
-    """Return the kernel ``run(job, scratch, first_panel)``.
+def product_text(storage: Storage, lanes: int, rows: int, vectors: int) -> str:
+    """Return the kernel ``run(job, scratch, first_panel)`` of the product A X.
 
-    It multiplies until no chunk of any panel is left, beginning with panel `first_panel`. A chunk
-    is a range of groups of one row of tiles. Scratch memory holds the panel, the sums of a chunk,
-    and a block's weights in the precision of the sums where they are stored in another one.
+    A chunk is a range of groups in one row of tiles. Scratch memory holds the panel, the sums of
+    a chunk, and converted weights. For every group and block of rows the sums of
+    ``tiles_at_once`` tiles are added up in registers: each vector of X is loaded once for all
+    rows of the block, each weight once for all vectors.
     """
-    return _ProductKernel(storage, rows, vectors, lanes).text()
+    return _ProductKernel(storage, lanes, rows, vectors).text()
 
 
 class _ProductKernel:
-    def __init__(self, storage: Storage, rows: int, vectors: int, lanes: int) -> None:
-        self.storage, self.rows, self.vectors, self.lanes = storage, rows, vectors, lanes
+    def __init__(self, storage: Storage, lanes: int, rows: int, vectors: int) -> None:
+        self.storage, self.lanes, self.rows, self.vectors = storage, lanes, rows, vectors
         self.kind = ir.VectorType(storage.computed, lanes)
         self.vector_bytes = lanes * storage.computed_bytes
         self.row_bytes = vectors * self.vector_bytes
-        self.block_bytes = rows * self.row_bytes
 
     def text(self) -> str:
         self.emit = emit = Emitter(PRODUCT)
-        self.job, self.panel, first = emit.arguments
+        self.job, self.panel, _ = emit.arguments
         self.read = read = JobReader(emit, self.job)
         read.load("outer_degree", "inner_degree", "num_blocks", "tiles_at_once", "value_row")
         self.sums = emit.at(self.panel, read["sums_at"])
-        self.weights = emit.at(self.panel, read["weights_at"])
-        count = read["num_panels"]
-
-        def panel(i: Value) -> None:
-            _, number = emit.divmod(emit.add(first, i), count)
-            self._panel(number)
-
-        emit.loop(0, count, panel)
+        each_chunk(emit, read, self.row_bytes, self._chunk)
         return emit.finish()
-
-    def _panel(self, number: Value) -> None:
-        """Multiply with one panel as long as it has chunks that no thread has taken."""
-        emit, read = self.emit, self.read
-        entry = emit.at(read.pointer("panels"), emit.mul(number, 8 * PANEL_ENTRIES))
-        counter = emit.at(read.pointer("counters"), emit.mul(number, 8))
-        source, target = emit.load_pointer(entry, 0), emit.load_pointer(entry, 1)
-        width = emit.load_int(entry, 2)
-
-        def step(packed: Value) -> tuple[Value, list[Value]]:
-            chunk = emit.build.atomic_rmw("add", counter, emit.integer(1), "monotonic")
-            is_left = emit.is_less(chunk, read["num_chunks"])
-            with emit.when(is_left):
-                with emit.when(emit.build.not_(packed)):
-                    size = emit.integer(self.row_bytes)
-                    emit.call(read["pack"], PACK, (self.job, source, width, self.panel, size))
-                self._chunk(chunk, target, width)
-            return is_left, [ir.Constant(I1, 1)]
-
-        emit.repeat_while(step, [ir.Constant(I1, 0)])
 
     def _chunk(self, chunk: Value, target: Value, width: Value) -> None:
         emit, read = self.emit, self.read
         outer, part = emit.divmod(chunk, read["num_parts"])
         start = emit.mul(part, read["part_groups"])
         stop = emit.smaller(read["num_groups"], emit.add(start, read["part_groups"]))
-        tiles = emit.at(
-            read.pointer("tiles"), emit.mul(emit.mul(outer, read["outer_degree"]), 16)
-        )
+        tiles = emit.at(read.pointer("tiles"), emit.mul(emit.mul(outer, read["outer_degree"]), 16))
         first_row = emit.add(
             emit.mul(outer, read["tile_rows"]), emit.mul(start, read["group_step"])
         )
@@ -87,7 +60,7 @@ class _ProductKernel:
 
                 def block(b: Value) -> None:
                     number = emit.add(emit.mul(g, read["num_blocks"]), b)
-                    sums = emit.at(self.sums, emit.mul(number, self.block_bytes))
+                    sums = emit.at(self.sums, emit.mul(number, self.rows * self.row_bytes))
                     weights = self._weights(b, row, first, last)
                     self._block(sums, weights, inner, tiles, first, last)
 
@@ -99,50 +72,22 @@ class _ProductKernel:
         emit.repeat_while(some_tiles, [emit.integer(0)])
         size, count = emit.integer(self.row_bytes), emit.sub(stop, start)
         slots = emit.mul(read["num_blocks"], self.rows)
-        emit.call(
-            read["finish"],
-            FINISH,
-            (self.job, self.sums, target, width, size, first_row, count, slots),
-        )
+        arguments = (self.job, self.sums, target, width, size, first_row, count, slots)
+        emit.call(read["finish"], FINISH, arguments)
 
-    def _weights(self, block: Value, row: Value, first: Value, last: Value) -> list[Value]:
-        """Return where the values of each row of a block begin, for tiles from `first` on."""
-        emit, read, size = self.emit, self.read, self.storage.stored_bytes
+    def _weights(self, block: Value, row: Value, first: Value, last: Value) -> Sequence[Value]:
+        """Return where the weights of each row of a block begin, for tiles from `first` on."""
+        emit, read = self.emit, self.read
         table = emit.at(read.pointer("block_rows"), emit.mul(block, 8 * self.rows))
-        skipped = emit.mul(emit.mul(first, read["inner_degree"]), size)
+        skipped = emit.mul(emit.mul(first, read["inner_degree"]), self.storage.stored_bytes)
         starts = []
         for i in range(self.rows):
             number = emit.add(row, emit.load_int(table, i))
             offset = emit.add(emit.mul(number, read["value_row"]), skipped)
             starts.append(emit.at(read.pointer("values"), offset))
-        if self.storage.stored is self.storage.computed:
-            return starts
         count = emit.mul(emit.sub(last, first), read["inner_degree"])
-        row_bytes = emit.mul(
-            emit.mul(read["tiles_at_once"], read["inner_degree"]), self.storage.computed_bytes
-        )
-        goals = [emit.at(self.weights, emit.mul(row_bytes, i)) for i in range(self.rows)]
-        for start, goal in zip(starts, goals, strict=True):
-            self._convert(start, goal, count)
-        return goals
-
-    def _convert(self, source: Value, goal: Value, count: Value) -> None:
-        emit, storage = self.emit, self.storage
-        size, wide = storage.stored_bytes, storage.computed_bytes
-        whole = emit.mul(emit.divmod(count, emit.integer(self.lanes))[0], self.lanes)
-
-        def vector(k: Value) -> None:
-            kind = ir.VectorType(storage.stored, self.lanes)
-            x = emit.load_vector(kind, emit.at(source, emit.mul(k, size)))
-            emit.store_vector(storage.to_computed(emit, x), emit.at(goal, emit.mul(k, wide)))
-
-        def single(k: Value) -> None:
-            x = emit.build.load(emit.at(source, emit.mul(k, size)), typ=storage.stored)
-            x = storage.to_computed(emit, x)
-            emit.build.store(x, emit.at(goal, emit.mul(k, wide)))
-
-        emit.loop(0, whole, vector, step=self.lanes)
-        emit.loop(whole, count, single)
+        scratch = emit.at(self.panel, read["weights_at"])
+        return weights_of(emit, self.storage, self.lanes, starts, count, scratch)
 
     def _block(
         self,
@@ -155,9 +100,7 @@ class _ProductKernel:
     ) -> None:
         """Add the products of a block of rows with tiles from `first` to `last` to its sums."""
         emit, read = self.emit, self.read
-        places = [
-            emit.at(sums, i * self.vector_bytes) for i in range(self.rows * self.vectors)
-        ]
+        places = [emit.at(sums, i * self.vector_bytes) for i in range(self.rows * self.vectors)]
         totals = emit.choose(
             emit.is_equal(first, 0),
             lambda: [ir.Constant(self.kind, None) for _ in places],

@@ -36,9 +36,14 @@ class Storage:
         """Size of a number in a sum."""
         return element_bytes(self.computed)
 
+    @property
+    def is_converted(self) -> bool:
+        """Whether numbers change their type between memory and sums."""
+        return self.stored is not self.computed
+
     def to_computed(self, emit: Emitter, value: Value) -> Value:
         """Return a stored number or vector as one that can be computed with."""
-        if self.stored is self.computed:
+        if not self.is_converted:
             return value
         target = _like(value, self.computed)
         if self.stored is not BF16:
@@ -49,7 +54,7 @@ class Storage:
 
     def to_stored(self, emit: Emitter, value: Value) -> Value:
         """Return a result rounded to what is stored, to nearest with ties to even."""
-        if self.stored is self.computed:
+        if not self.is_converted:
             return value
         target, build = _like(value, self.stored), emit.build
         if self.stored is not BF16:

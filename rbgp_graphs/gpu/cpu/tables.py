@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +29,17 @@ class Tables:
         The rows of the group with u_i = 0 inside a tile; u_i adds `group_step`.
     num_outer, num_groups : int
         Number of rows of tiles, and of groups in each.
+    group_step : int
+        Rows between the groups of neighbouring u_i.
     tile_rows, tile_cols : int
         Shape of a tile.
+    rows, cols : int
+        Shape of the pattern.
+    incoming : ndarray of int64, shape (outer.right, outer_right_degree, 3)
+        For each outer edge, seen from the right, the first row of its tile, how many nonzeros
+        of a row come before the tile, and where its table begins.
+    calls : dict
+        What calls of known shapes have in common (see `rbgp_graphs.gpu.cpu.calls`).
     """
 
     tiles: NDArray[np.int64]
@@ -42,6 +52,8 @@ class Tables:
     tile_cols: int
     rows: int
     cols: int
+    incoming: NDArray[np.int64]
+    calls: dict[Any, Any] = field(default_factory=dict)
 
     @property
     def outer_degree(self) -> int:
@@ -66,26 +78,18 @@ class Tables:
     @property
     def nbytes(self) -> int:
         """Bytes of all tables."""
-        return self.tiles.nbytes + self.inner.nbytes + self.group_rows.nbytes
+        return self.tiles.nbytes + self.inner.nbytes + self.group_rows.nbytes + self.incoming.nbytes
 
 
 #: Where a pattern keeps what is derived from it, like a cached property.
-_TABLES, _TRANSPOSED = "_cpu_tables", "_cpu_transposed"
+_PLACE = "_cpu_tables"
 
 
 def tables_of(pattern: RBGP4) -> Tables:
     """Return the tables of a pattern, made at the first call and kept as long as the pattern."""
-    found: Tables | None = pattern.__dict__.get(_TABLES)
+    found: Tables | None = pattern.__dict__.get(_PLACE)
     if found is None:
-        found = pattern.__dict__[_TABLES] = _make(pattern)
-    return found
-
-
-def transposed_pattern(pattern: RBGP4) -> RBGP4:
-    """Return the transposed pattern, kept as long as the pattern."""
-    found: RBGP4 | None = pattern.__dict__.get(_TRANSPOSED)
-    if found is None:
-        found = pattern.__dict__[_TRANSPOSED] = pattern.T
+        found = pattern.__dict__[_PLACE] = _make(pattern)
     return found
 
 
@@ -101,6 +105,12 @@ def _make(pattern: RBGP4) -> Tables:
     tiles = np.empty((outer.left, degree, 2), np.int64)
     tiles[..., 0] = outer.neighbor_table.astype(np.int64) * tile_cols
     tiles[..., 1] = pattern.outer_edge_tables.reshape(outer.left, degree) * columns[0].size
+    edges = outer.transpose_order
+    left = edges // degree
+    incoming = np.empty((outer.right, len(edges) // max(1, outer.right), 3), np.int64)
+    incoming[..., 0].flat = left * tile_rows
+    incoming[..., 1].flat = edges % degree * columns.shape[-1]
+    incoming[..., 2].flat = tiles[..., 1].ravel()[edges]
     in_repeat = np.arange(repeat.left)[:, None] * (inner.left * block.left)
     return Tables(
         tiles=tiles,
@@ -113,5 +123,6 @@ def _make(pattern: RBGP4) -> Tables:
         tile_cols=tile_cols,
         rows=pattern.rows,
         cols=pattern.cols,
+        incoming=incoming,
     )
 

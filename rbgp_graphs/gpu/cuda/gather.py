@@ -46,7 +46,13 @@ def group_columns(xp: Any, size: Dimensions, tables: Any, start: int, stop: int)
 
 
 def forward(
-    xp: Any, special: Any, size: Dimensions, tables: Any, values: Any, X: Any, bias: Any,
+    xp: Any,
+    special: Any,
+    size: Dimensions,
+    tables: Any,
+    values: Any,
+    X: Any,
+    bias: Any,
     activation: str | None,
 ) -> Any:
     """Return f(A X + b) for X of shape (batch, cols, n), in the precision of the sums.
@@ -91,7 +97,7 @@ def sampled(xp: Any, size: Dimensions, tables: Any, dY: Any, X: Any) -> Any:
     return split.transpose(0, 2, 1, 3, 4).reshape(size.rows, size.row_degree)
 
 
-def transpose_values(xp: Any, size: Dimensions, tables: Any, sources: Any, values: Any) -> Any:
+def transpose_values(size: Dimensions, tables: Any, sources: Any, values: Any) -> Any:
     """Return the values of the transposed matrix, each of its rows in ascending column order.
 
     `size` and `tables` are those of the transposed pattern, `sources` says where its edges stand

@@ -11,6 +11,8 @@ NUMBER_TYPES = {
     "float32": (4, "float", "float"),
     "float64": (8, "double", "double"),
 }
+#: How the kernels number the functions that end a product.
+ACTIVATIONS: dict[str | None, int] = {None: 0, "relu": 1, "gelu": 2, "silu": 3}
 #: Widest load and store of a thread.
 VECTOR_BYTES = 16
 #: Shared memory that a block has on every device without asking for more.

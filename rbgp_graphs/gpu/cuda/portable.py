@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from rbgp_graphs.gpu.cuda.launch import (
+    ACTIVATIONS,
     LARGE_SHARED_BYTES,
     NUMBER_TYPES,
     STANDARD_SHARED_BYTES,
@@ -155,6 +156,7 @@ def forward_launch(
     *,
     batches: int = 1,
     aligned: bool = True,
+    activation: str | None = None,
     tile: ForwardTile | None = None,
     shared_limit: int = STANDARD_SHARED_BYTES,
 ) -> Launch:
@@ -172,6 +174,8 @@ def forward_launch(
         Operands.
     aligned : bool
         Whether every row of operand and result starts at a multiple of 16 bytes.
+    activation : {"relu", "gelu", "silu"}, optional
+        What ends the product.
     tile : ForwardTile, optional
         What to compute where; chosen by `forward_tile` if not given.
     shared_limit : int
@@ -206,6 +210,7 @@ def forward_launch(
     rows = tile.rows * tile.row_lanes
     constants = {
         **size.constants,
+        "RBGP_ACTIVATION": ACTIVATIONS[activation],
         "RBGP_TN": tile.column_lanes,
         "RBGP_LR": tile.row_lanes,
         "RBGP_TG": tile.groups,

@@ -26,7 +26,6 @@ from rbgp_graphs.gpu.cuda.tensor_core import tensor_core_candidate
 from rbgp_graphs.gpu.cuda.verdicts import Verdict, Verdicts, verdict_key
 from rbgp_graphs.products import RBGP4
 
-_ACTIVATIONS: dict[str | None, int] = {None: 0, "relu": 1, "gelu": 2, "silu": 3}
 #: Distance of the smallest numbers of float16.
 _SMALLEST_HALF = 2.0**-24
 #: Numbers in the random sequence of a check; prime, so that no row repeats its neighbour.
@@ -202,12 +201,13 @@ class Products:
         bias: Any,
         activation: str | None,
     ) -> None:
-        launches = self._forward_launches(prepared, X, Y)
+        launches = self._forward_launches(prepared, X, Y, activation)
         launch = self._first_usable(
-            launches, lambda one: self._check_forward(one, prepared, X.dtype, X.shape[2])
+            launches,
+            lambda one: self._check_forward(one, prepared, X.dtype, X.shape[2], activation),
         )
         if launch is not None:
-            self._launch_forward(launch, prepared, values, X, Y, bias, activation)
+            self._launch_forward(launch, prepared, values, X, Y, bias)
             return
         Y[...] = gather.forward(
             self._machine.xp,
@@ -220,13 +220,16 @@ class Products:
             activation,
         )
 
-    def _forward_launches(self, prepared: _Prepared, X: Any, Y: Any) -> list[Launch]:
+    def _forward_launches(
+        self, prepared: _Prepared, X: Any, Y: Any, activation: str | None
+    ) -> list[Launch]:
         """Return launches for this product, the one expected to be fastest first."""
         aligned = self._is_aligned(X) and self._is_aligned(Y)
         batches, _, n = X.shape
-        problem = {
+        problem: dict[str, Any] = {
             "batches": batches,
             "aligned": aligned,
+            "activation": activation,
             "shared_limit": self._machine.shared_limit,
         }
         tensor_core = tensor_core_candidate(
@@ -255,7 +258,8 @@ class Products:
                 problem = check(launch)
             except MemoryError:
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever a driver or compiler raises
+            # A driver or a compiler may raise anything; the product goes on without the kernel.
+            except Exception as error:
                 problem = f"{type(error).__name__}: {error}"
             verdict = Verdict(variant=launch.variant, problem=problem)
             self._verdicts.add(key, verdict)
@@ -271,7 +275,14 @@ class Products:
 
     # Checks at first use --------------------------------------------------------------------
 
-    def _check_forward(self, launch: Launch, prepared: _Prepared, dtype: Any, n: int) -> str | None:
+    def _check_forward(
+        self,
+        launch: Launch,
+        prepared: _Prepared,
+        dtype: Any,
+        n: int,
+        activation: str | None,
+    ) -> str | None:
         """Compare a kernel with tier 0 on random numbers in this pattern."""
         xp, size = self._machine.xp, prepared.size
         # Two matrices, a few columns more than one block has, and all ends of rows aligned.
@@ -281,11 +292,11 @@ class Products:
         total = xp.float64 if dtype == xp.float64 else xp.float32
         bias = self._numbers((size.rows,), total)
         Y = xp.full((2, size.rows, n), np.nan, dtype)
-        self._launch_forward(launch, prepared, values, X, Y, bias, "relu")
+        self._launch_forward(launch, prepared, values, X, Y, bias)
         arguments = (xp, self._machine.special, size, prepared.tables)
-        expected = gather.forward(*arguments, values, X, bias, "relu")
+        expected = gather.forward(*arguments, values, X, bias, activation)
         magnitude = gather.forward(*arguments, abs(values), abs(X), abs(bias), None)
-        return _difference(xp, Y, expected, magnitude, size.row_degree + 1)
+        return _difference(xp, Y, expected, magnitude, size.row_degree + 9)
 
     def _check_sampled(self, launch: Launch, prepared: _Prepared, dtype: Any) -> str | None:
         xp, size = self._machine.xp, prepared.size
@@ -317,11 +328,10 @@ class Products:
         X: Any,
         Y: Any,
         bias: Any,
-        activation: str | None,
     ) -> None:
         own = prepared.tables
         arguments = [values, X, Y, bias, own.outer_columns, own.outer_tables, own.inner_columns]
-        arguments += [*_int32(X.shape[2], X.shape[0], _ACTIVATIONS[activation])]
+        arguments += [*_int32(X.shape[2], X.shape[0])]
         arguments += [*_int64(_row(X), _row(Y), _matrix(X), _matrix(Y))]
         self._machine.run(launch, arguments)
 
@@ -344,7 +354,7 @@ class Products:
 
     def _gather_transpose(self, prepared: _PreparedTranspose, values: Any) -> Any:
         return gather.transpose_values(
-            self._machine.xp, prepared.size, prepared.tables, prepared.sources, values
+            prepared.size, prepared.tables, prepared.sources, values
         )
 
     # Arrays ---------------------------------------------------------------------------------
@@ -384,9 +394,10 @@ def _matrices(xp: Any, array: Any, *, is_result: bool = False) -> Any:
         row, matrix = matrices.strides[1], matrices.strides[0]
         if row >= 0 and matrix >= 0 and not row % itemsize and not matrix % itemsize:
             return matrices
+    shape = (math.prod(array.shape[:-2]), *array.shape[-2:])
     if is_result:
-        return xp.empty((math.prod(array.shape[:-2]), *array.shape[-2:]), array.dtype)
-    return xp.ascontiguousarray(array).reshape(-1, *array.shape[-2:])
+        return xp.empty(shape, array.dtype)
+    return xp.ascontiguousarray(array).reshape(shape)
 
 
 def _share_memory(machine: Machine, a: Any, b: Any) -> bool:
@@ -413,11 +424,12 @@ def _int64(*numbers: int) -> tuple[np.int64, ...]:
 def _difference(xp: Any, result: Any, expected: Any, magnitude: Any, terms: int) -> str | None:
     """Say by how much a result is off, or None if rounding explains it.
 
-    `terms` roundings of the sums on either side, and one of the result.
+    `terms` roundings of the sums on either side, and one of the result. An activation changes
+    nothing by more than 1.13 times what changed before it.
     """
     sums = float(xp.finfo(expected.dtype).eps)
     stored = {"bfloat16": 2.0**-7, "float16": 2.0**-10}.get(result.dtype.name, sums)
-    bound = 2 * terms * sums * magnitude + stored * abs(expected)
+    bound = 2.3 * terms * sums * magnitude + stored * abs(expected)
     if result.dtype.name == "float16":
         bound += _SMALLEST_HALF
     error = abs(result.astype(expected.dtype) - expected)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rbgp_graphs.gpu.cuda.launch import (
+    ACTIVATIONS,
     NUMBER_TYPES,
     STANDARD_SHARED_BYTES,
     Launch,
@@ -92,23 +94,22 @@ def _tiles(size: Dimensions, n: int) -> Iterator[WarpTile]:
     steps = -(-n // _STEP_COLUMNS)
     column_steps = min(4, power_of_two_from(steps))
     widest = min(2, power_of_two_from(-(-steps // column_steps)))
-    for pairs_of_values in (64, 32, 16, 1):
-        pairs = min(size.pairs, max(1, pairs_of_values // size.pair))
-        for column_warps in (2, 1) if widest == 2 else (1,):
-            most = max(1, _WARPS // (row_warps * column_warps))
-            groups = min(most, power_of_two_from(size.ui))
-            while groups:
-                # A whole slab is worth its place if the groups of a block use most of it.
+    most = max(1, _WARPS // (row_warps * widest))
+    groups = min(most, power_of_two_from(size.ui))
+    # Long stages for as many groups as possible first, short ones where nothing else fits.
+    for stage_values in ((64, 32), (16, 1)):
+        for few in (groups >> shift for shift in range(groups.bit_length())):
+            for values, column_warps in itertools.product(stage_values, {widest: 0, 1: 0}):
                 yield WarpTile(
                     row_steps=row_steps,
                     column_steps=column_steps,
                     row_warps=row_warps,
                     column_warps=column_warps,
-                    groups=groups,
-                    pairs=pairs,
-                    compact=groups * size.di < size.vi,
+                    groups=few,
+                    pairs=min(size.pairs, max(1, values // size.pair)),
+                    # A whole slab is worth its place if the groups of a block use most of it.
+                    compact=few * size.di < size.vi,
                 )
-                groups //= 2
 
 
 def tensor_core_launch(
@@ -118,6 +119,7 @@ def tensor_core_launch(
     *,
     batches: int = 1,
     aligned: bool = True,
+    activation: str | None = None,
     tile: WarpTile,
 ) -> Launch:
     """Plan a launch of the tensor-core kernel (parameters as for `forward_launch`)."""
@@ -134,7 +136,7 @@ def tensor_core_launch(
         "RBGP_BUFFERS": tile.buffers,
     }
     values = round_up(tile.pairs * size.pair, _STEP_VALUES)
-    # Odd multiples of 16 bytes send the eight rows that ldmatrix reads at a time to different banks.
+    # Odd multiples of 16 bytes send eight rows that ldmatrix reads at a time to different banks.
     values_stride, row_stride = values + _PIECE, tile.columns + _PIECE
     rows = tile.groups * values if tile.compact else tile.pairs * size.slab + 1
     values_offset = rows * row_stride * _NUMBER_BYTES
@@ -144,6 +146,7 @@ def tensor_core_launch(
     result_bytes = tile.groups * tile.rows * row_stride * _NUMBER_BYTES
     constants = {
         **size.constants,
+        "RBGP_ACTIVATION": ACTIVATIONS[activation],
         "RBGP_TWISTED": int(size.twisted),
         "RBGP_WR": tile.row_warps,
         "RBGP_WN": tile.column_warps,
@@ -175,6 +178,7 @@ def tensor_core_candidate(
     *,
     batches: int = 1,
     aligned: bool = True,
+    activation: str | None = None,
     capability: tuple[int, int],
     shared_limit: int = STANDARD_SHARED_BYTES,
 ) -> Launch | None:
@@ -198,4 +202,6 @@ def tensor_core_candidate(
     tile = warp_tile(size, n, shared_limit)
     if tile is None:
         return None
-    return tensor_core_launch(size, dtype, n, batches=batches, aligned=aligned, tile=tile)
+    return tensor_core_launch(
+        size, dtype, n, batches=batches, aligned=aligned, activation=activation, tile=tile
+    )

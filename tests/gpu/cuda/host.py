@@ -46,23 +46,18 @@ class HostMachine:
     def __init__(self, *, sanitized: bool = False, order: int = 0) -> None:
         self.sanitized = sanitized
         self.order = order
+        self.identity = {"device": "host", "driver": "none"}
         self.launched: list[Launch] = []
 
     def address(self, array: Any) -> int:
         return int(array.ctypes.data)
-
-    @property
-    def identity(self) -> dict[str, str]:
-        return {"device": "host", "driver": "none", "package": "test"}
 
     def run(self, launch: Launch, arguments: Sequence[Any]) -> None:
         assert launch.fits
         assert launch.threads <= 1024
         self.launched.append(launch)
         names = (*launch.constants, "RBGP_THREADS")
-        built = _build(
-            launch.kernel, tuple(launch.structure.items()), tuple(names), self.sanitized
-        )
+        built = _build(launch.kernel, tuple(launch.structure.items()), tuple(names), self.sanitized)
         constants = [launch.macros[name] for name in names]
         shape = [launch.blocks, launch.batches, launch.threads, launch.shared_bytes]
         if self.sanitized:

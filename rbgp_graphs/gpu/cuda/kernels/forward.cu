@@ -7,6 +7,7 @@
 // columns: it reads an index once and an entry of X once, and uses both for RT rows.
 //
 // Without stages (RBGP_STAGED 0, for slabs that do not fit) threads read all from global memory.
+#include "activation.cuh"
 #include "pattern.cuh"
 
 #define RBGP_BN (RBGP_TN * RBGP_NV * RBGP_XV)
@@ -104,7 +105,7 @@ RBGP_KERNEL rbgp_forward(const Stored *__restrict__ values,     // (rows, row_de
                          const int *__restrict__ outer_columns, // (|U_o|, d_o)
                          const int *__restrict__ outer_tables,  // (|U_o|, d_o)
                          const int *__restrict__ inner_columns, // (tables, |U_i|, d_i)
-                         int n, int batches, int activation, long long x_row, long long y_row,
+                         int n, int batches, long long x_row, long long y_row,
                          long long x_matrix, long long y_matrix) {
     const Place place = place_of_block();
     // Lanes go along the columns first, then along the rows of a group: lanes of the same columns
@@ -216,7 +217,7 @@ RBGP_KERNEL rbgp_forward(const Stored *__restrict__ values,     // (rows, row_de
                         Pack<Stored, RBGP_XV> finished;
 #pragma unroll
                         for (int e = 0; e < RBGP_XV; ++e) {
-                            from_sum(activate(sums[j][v][e] + offset, activation), finished.at[e]);
+                            from_sum(activate(sums[j][v][e] + offset), finished.at[e]);
                         }
                         write_row<RBGP_XV, RBGP_GV>(
                             all_y + batch * y_matrix + row * y_row,

@@ -1,4 +1,4 @@
-// The four storage types, the type their sums have, and what happens to a finished sum.
+// The four storage types, and the type their sums have.
 #include "device.cuh"
 
 struct Half {
@@ -35,18 +35,4 @@ RBGP_DEVICE void from_sum(float sum, BFloat16 &stored) {
     const bool is_nan = (bits & 0x7fffffffu) > 0x7f800000u;
     const unsigned rounded = bits + 0x7fffu + ((bits >> 16) & 1u);
     stored.bits = static_cast<unsigned short>(is_nan ? (bits >> 16) | 0x40u : rounded >> 16);
-}
-
-// 0 none, 1 relu, 2 gelu in its exact form, 3 silu. NaN passes through all of them.
-RBGP_DEVICE Sum activate(Sum x, int activation) {
-    if (activation == 1) {
-        return x < Sum(0) ? Sum(0) : x;
-    }
-    if (activation == 2) {
-        return Sum(0.5) * x * complementary_error(x * Sum(-0.70710678118654752440));
-    }
-    if (activation == 3) {
-        return x / (Sum(1) + exponential(-x));
-    }
-    return x;
 }

@@ -9,8 +9,9 @@
 // 8 MR rows of one group times 16 MC columns. A stage holds the slabs of a few pairs (k_o, v_r),
 // one row of zeros for values beyond the last, the values, and for each group the places of its
 // rows. With RBGP_COMPACT it holds copies of just the rows that each group needs instead.
-#include "pattern.cuh"
+#include "activation.cuh"
 #include "matrix_units.cuh"
+#include "pattern.cuh"
 
 #define RBGP_BN (16 * RBGP_MC * RBGP_WN)
 // Rows of a group in one block.
@@ -150,7 +151,7 @@ RBGP_KERNEL rbgp_tensor_core(const Stored *__restrict__ values,     // (rows, ro
                              const int *__restrict__ outer_columns, // (|U_o|, d_o)
                              const int *__restrict__ outer_tables,  // (|U_o|, d_o)
                              const int *__restrict__ inner_columns, // (tables, |U_i|, d_i)
-                             int n, int batches, int activation, long long x_row,
+                             int n, int batches, long long x_row,
                              long long y_row, long long x_matrix, long long y_matrix) {
     const Place place = place_of_block();
     const Pattern pattern = {outer_columns, outer_tables, inner_columns};
@@ -242,8 +243,8 @@ RBGP_KERNEL rbgp_tensor_core(const Stored *__restrict__ values,     // (rows, ro
                               warp_n * (16 * RBGP_MC) + lane / 4;
 #pragma unroll
                 for (int c = 0; c < RBGP_MC; ++c) {
-                    from_sum(activate(sums[c][r][e] + offset, activation), row[16 * c]);
-                    from_sum(activate(sums[c][r][e + 2] + offset, activation), row[16 * c + 8]);
+                    from_sum(activate(sums[c][r][e] + offset), row[16 * c]);
+                    from_sum(activate(sums[c][r][e + 2] + offset), row[16 * c + 8]);
                 }
             }
         }

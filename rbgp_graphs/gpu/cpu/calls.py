@@ -1,0 +1,309 @@
+"""What products of one shape have in common: the plan, the kernels and most of the job table."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rbgp_graphs.gpu.cpu.compiler import function
+from rbgp_graphs.gpu.cpu.plan import Plan, SampledPlan, plan_product, plan_sampled, plan_transposed
+from rbgp_graphs.gpu.cpu.tables import Tables
+from rbgp_graphs.gpu.cpu.target import Target, host
+
+_KEPT = 256
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PanelCall:
+    """A forward or transposed product of one shape.
+
+    Attributes
+    ----------
+    plan : Plan
+        How it is cut.
+    run : callable
+        The kernel ``run(job, scratch, first_panel)``.
+    template : ndarray of int64
+        The job table without what depends on the arrays.
+    places : dict of str to int
+        Where the entries of the table are.
+    kept : tuple
+        Arrays and kernels that the template points to.
+    panel_starts, panel_widths : ndarray of int64
+        The panels of one matrix.
+    scratch_bytes : int
+        Memory that every thread needs.
+    sum_dtype : dtype
+        In what the sums are kept.
+    """
+
+    plan: Plan
+    run: Callable[..., None]
+    template: NDArray[np.int64]
+    places: dict[str, int]
+    kept: tuple[Any, ...]
+    panel_starts: NDArray[np.int64]
+    panel_widths: NDArray[np.int64]
+    scratch_bytes: int
+    sum_dtype: np.dtype[Any]
+
+    def table_entries(self, num_panels: int) -> int:
+        """Return the length of a table with the job, the counters and the panels."""
+        return len(self.template) + 4 * num_panels
+
+    def fill(
+        self, table: NDArray[np.int64], panels: NDArray[np.int64], address: int, **entries: int
+    ) -> None:
+        """Write the job, zero counters and the panels to a table of zeros at an address."""
+        size, count = len(self.template), len(panels)
+        table[:size] = self.template
+        table[size + count :] = panels.ravel()
+        entries |= {
+            "counters": address + 8 * size,
+            "panels": address + 8 * (size + count),
+            "num_panels": count,
+        }
+        for name, value in entries.items():
+            table[self.places[name]] = value
+
+
+def panel_call(tables: Tables, *key: Any) -> PanelCall:
+    """Return the call for a product, from the pattern's memory if it has been made before.
+
+    The key is made of: whether the product is the transposed one, the columns of one matrix and
+    those of the whole batch, the dtype's name, the activation and the number of threads.
+    """
+    return _remembered(tables, _panel_call, key)  # type: ignore[no-any-return]
+
+
+def sampled_call(tables: Tables, *key: Any) -> SampledCall:
+    """Return the call for a sampled product, from the pattern's memory if it is there.
+
+    The key is made of: the columns of one pair of matrices, the number of pairs, the dtype's name
+    and the number of threads.
+    """
+    return _remembered(tables, _sampled_call, key)  # type: ignore[no-any-return]
+
+
+def _remembered(tables: Tables, make: Callable[..., Any], key: tuple[Any, ...]) -> Any:
+    found = tables.calls.get((make, key))
+    if found is None:
+        if len(tables.calls) >= _KEPT:
+            tables.calls.clear()
+        found = tables.calls[make, key] = make(tables, *key)
+    return found
+
+
+def _panel_call(
+    tables: Tables,
+    transpose: bool,
+    columns: int,
+    count: int,
+    dtype: str,
+    activation: str | None,
+    num_threads: int,
+) -> PanelCall:
+    from rbgp_graphs.gpu.cpu.job import FIELDS, table
+    from rbgp_graphs.gpu.cpu.storage import STORAGES
+
+    storage, target = STORAGES[dtype], host()
+    size = storage.computed_bytes
+    plan_it = plan_transposed if transpose else plan_product
+    plan = plan_it(tables, columns, count, size, target, num_threads)
+    pack = _kernel("pack", dtype, target, plan.lanes)
+    finish = _kernel("finish", dtype, target, plan.lanes, activation)
+    name = "transposed" if transpose else "product"
+    run = _kernel(name, dtype, target, plan.lanes, plan.rows, plan.vectors)
+    block_rows = _block_rows(tables, plan)
+    row_bytes = plan.width * size
+    sums_at = (tables.rows if transpose else tables.cols) * row_bytes
+    if transpose:
+        tiles, slot_rows, slot_step = tables.incoming, np.zeros(1, np.int64), 1
+        weights_at = sums_at + tables.tile_cols * row_bytes
+        converted = plan.rows * tables.inner_degree
+    else:
+        tiles, slot_rows, slot_step = tables.tiles, block_rows, tables.group_step
+        weights_at = sums_at + plan.part_groups * block_rows.size * row_bytes
+        converted = plan.rows * plan.tiles_at_once * tables.inner_degree
+    starts = np.arange(0, columns, plan.width)
+    num_parts = -(-tables.num_groups // plan.part_groups)
+    template = table(
+        pack=pack.address,
+        finish=finish.address,
+        x_rows=tables.rows if transpose else tables.cols,
+        tiles=tiles.ctypes.data,
+        outer_degree=tiles.shape[1],
+        inner=tables.inner.ctypes.data,
+        inner_degree=tables.inner_degree,
+        num_groups=tables.num_groups,
+        group_step=tables.group_step,
+        tile_rows=tables.tile_rows,
+        tile_cols=tables.tile_cols,
+        block_rows=block_rows.ctypes.data,
+        num_blocks=len(block_rows),
+        slot_rows=slot_rows.ctypes.data,
+        slot_step=slot_step,
+        num_chunks=len(tiles) * (1 if transpose else num_parts),
+        num_parts=num_parts,
+        part_groups=plan.part_groups,
+        tiles_at_once=plan.tiles_at_once,
+        sums_at=sums_at,
+        weights_at=weights_at,
+    )
+    return PanelCall(
+        plan=plan,
+        run=run,
+        template=template,
+        places={name: place for place, name in enumerate(FIELDS)},
+        kept=(tiles, block_rows, slot_rows, pack, finish),
+        panel_starts=starts,
+        panel_widths=np.minimum(plan.width, columns - starts),
+        scratch_bytes=weights_at + (size * converted if storage.is_converted else 0),
+        sum_dtype=_sum_dtype(dtype),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SampledCall:
+    """A sampled product of one shape: pack both operands, then compute.
+
+    Attributes
+    ----------
+    run, pack : callable
+        The kernels ``run(job)`` and ``pack(job, source, width, panel, row_bytes)``.
+    template : ndarray of int64
+        The job table without what depends on the arrays.
+    places : dict of str to int
+        Where the entries of the table are.
+    kept : tuple
+        Arrays that the template points to.
+    width : int
+        Columns of a panel.
+    panel_row, x_panel, y_panel : int
+        Bytes of a row of a panel, and of the panels of X and dY.
+    x_start, buffer_bytes : int
+        Where the panels of X begin after those of dY, and the bytes of all.
+    num_threads : int
+        Threads worth using.
+    sum_dtype : dtype
+        In what the sums are kept.
+    """
+
+    run: Callable[..., None]
+    pack: Callable[..., None]
+    template: NDArray[np.int64]
+    places: dict[str, int]
+    kept: tuple[Any, ...]
+    width: int
+    panel_row: int
+    x_panel: int
+    y_panel: int
+    x_start: int
+    buffer_bytes: int
+    num_threads: int
+    sum_dtype: np.dtype[Any]
+
+
+    def pack_table(self, *, x_row: int, x_col: int, rows: int) -> NDArray[np.int64]:
+        """Return the job table for packing `rows` rows of an operand."""
+        from rbgp_graphs.gpu.cpu.job import table
+
+        return table(x_rows=rows, x_row=x_row, x_col=x_col)
+
+    def table(self, **entries: int) -> NDArray[np.int64]:
+        """Return the job table with the given entries."""
+        table = self.template.copy()
+        for name, value in entries.items():
+            table[self.places[name]] = value
+        start = table.__array_interface__["data"][0]
+        table[self.places["counters"]] = start + 8 * self.places["counter"]
+        return table
+
+
+def _sampled_call(
+    tables: Tables, columns: int, count: int, dtype: str, num_threads: int
+) -> SampledCall:
+    from rbgp_graphs.gpu.cpu.job import FIELDS, table
+    from rbgp_graphs.gpu.cpu.storage import STORAGES
+
+    storage, target = STORAGES[dtype], host()
+    size = storage.computed_bytes
+    plan = plan_sampled(tables, columns, columns * count, size, target, num_threads)
+    sums = _sum_dtype(dtype)
+    block_rows = _block_rows(tables, plan)
+    panels = count * -(-columns // plan.width)
+    panel_row = plan.width * size
+    x_panel, y_panel = tables.cols * panel_row, tables.rows * panel_row
+    num_parts = -(-tables.num_groups // plan.part_groups)
+    template = table(
+        num_panels=panels,
+        tiles=tables.tiles.ctypes.data,
+        outer_degree=tables.outer_degree,
+        inner=tables.inner.ctypes.data,
+        inner_degree=tables.inner_degree,
+        num_groups=tables.num_groups,
+        group_step=tables.group_step,
+        tile_rows=tables.tile_rows,
+        block_rows=block_rows.ctypes.data,
+        num_blocks=len(block_rows),
+        num_chunks=tables.num_outer * num_parts,
+        num_parts=num_parts,
+        part_groups=plan.part_groups,
+        x_panel=x_panel,
+        y_panel=y_panel,
+        panel_row=panel_row,
+    )
+    return SampledCall(
+        run=_kernel("sampled", sums.name, target, plan.lanes, plan.rows, plan.neighbours),
+        pack=_kernel("pack", dtype, target, plan.lanes),
+        template=template,
+        places={name: place for place, name in enumerate(FIELDS)},
+        kept=(block_rows,),
+        width=plan.width,
+        panel_row=panel_row,
+        x_panel=x_panel,
+        y_panel=y_panel,
+        x_start=panels * y_panel,
+        buffer_bytes=panels * (x_panel + y_panel),
+        num_threads=plan.num_threads,
+        sum_dtype=sums,
+    )
+
+
+def _sum_dtype(dtype: str) -> np.dtype[Any]:
+    return np.dtype(np.float64 if dtype == "float64" else np.float32)
+
+
+def _block_rows(tables: Tables, plan: Plan | SampledPlan) -> NDArray[np.int64]:
+    """Return the rows of each block inside a tile; the last block may overlap the one before."""
+    blocks = -(-tables.row_group // plan.rows)
+    starts = np.minimum(np.arange(blocks) * plan.rows, tables.row_group - plan.rows)
+    return tables.group_rows[starts[:, None] + np.arange(plan.rows)]
+
+
+@functools.lru_cache(maxsize=4096)
+def _kernel(kind: str, dtype: str, target: Target, lanes: int, *options: Any) -> Any:
+    """Return a compiled kernel."""
+    from rbgp_graphs.gpu.cpu.finish_kernel import finish_text
+    from rbgp_graphs.gpu.cpu.pack_kernel import pack_text
+    from rbgp_graphs.gpu.cpu.product_kernel import product_text
+    from rbgp_graphs.gpu.cpu.sampled_kernel import sampled_text
+    from rbgp_graphs.gpu.cpu.storage import STORAGES
+    from rbgp_graphs.gpu.cpu.transposed_kernel import transposed_text
+
+    makers: dict[str, Callable[..., str]] = {
+        "pack": pack_text,
+        "finish": finish_text,
+        "product": product_text,
+        "transposed": transposed_text,
+        "sampled": sampled_text,
+    }
+    arguments = {"pack": 5, "finish": 8, "product": 3, "transposed": 3, "sampled": 1}
+    name = " ".join(str(part) for part in (kind, dtype, lanes, *options))
+    make = functools.partial(makers[kind], STORAGES[dtype], lanes, *options)
+    return function(name, make, target, arguments[kind])

@@ -1,0 +1,98 @@
+"""Documents hold what was measured, and can be read, merged and refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import rbgp_graphs as rg
+from rbgp_graphs.bench import cases, document, run
+from rbgp_graphs.bench.suites import SUITES, Case
+from rbgp_graphs.selection import Ceilings, predicted_seconds
+from rbgp_graphs.selection.cost_model import CPU, DEFAULT, document_with
+
+SMALL = Case(suite="sparsity", size=64, sparsity=0.75, row_group=4, columns=8, peers=("scipy CSR",))
+
+
+@pytest.fixture
+def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ceilings:
+    monkeypatch.setenv("RBGP_CACHE_DIR", str(tmp_path))
+    path, text = document_with(CPU, DEFAULT)
+    Path(path).write_text(text, encoding="utf-8")
+    return DEFAULT
+
+
+def test_a_run_says_what_was_measured_with_what(measured: Ceilings) -> None:
+    said: list[str] = []
+    found = run([SMALL], rounds=2, say=said.append)
+    assert len(said) == 1
+    assert found == json.loads(json.dumps(found, allow_nan=False))
+    assert found["ceilings"] == measured.as_dict()
+    (case,) = found["cases"]
+    assert (case["rows"], case["cols"], case["row_group"], case["columns"]) == (64, 64, 4, 8)
+    assert (case["sparsity"], case["nnz"], case["layers"]) == (0.75, 1024, 1)
+    assert [m["name"] for m in case["measurements"]] == ["rbgp_graphs", "scipy CSR"]
+    assert case["predicted_milliseconds"] == pytest.approx(
+        1e3 * predicted_seconds(SMALL.pattern, 8, device=measured)
+    )
+
+
+def test_without_measured_limits_nothing_is_predicted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RBGP_CACHE_DIR", str(tmp_path))
+    found = run([SMALL], rounds=1)
+    assert found["ceilings"] is None
+    assert found["cases"][0]["predicted_milliseconds"] is None
+
+
+def test_a_document_comes_back_from_its_file(tmp_path: Path) -> None:
+    found = run([SMALL], rounds=1)
+    document.write(tmp_path / "found.json", found)
+    assert document.read(tmp_path / "found.json") == found
+    with pytest.raises(rg.ArgumentError, match="exists already"):
+        document.write(tmp_path / "found.json", found, overwrite=False)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"schema": 2, "cases": []}', '{"schema": 1, "cases": [{}]}']
+)
+def test_another_file_is_refused(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "other.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(rg.FormatError, match=r"other\.json"):
+        document.read(path)
+
+
+def test_a_suite_that_comes_again_replaces_the_first() -> None:
+    def of(date: str, *names: str) -> dict[str, Any]:
+        return {"date": date, "cases": [{"suite": name, "date": date} for name in names]}
+
+    merged = document.merge([of("old", "a", "a", "b"), of("new", "b", "c")])
+    assert merged["date"] == "new"
+    assert [(c["suite"], c["date"]) for c in merged["cases"]] == [
+        ("a", "old"),
+        ("a", "old"),
+        ("b", "new"),
+        ("c", "new"),
+    ]
+
+
+def test_suites_are_known_by_name() -> None:
+    assert {case.suite for case in cases()} == {case.suite for case in cases(quick=True)}
+    assert {case.suite for case in cases()} == {*SUITES}
+    with pytest.raises(rg.ArgumentError, match="there is no suite 'speed', only sparsity"):
+        cases(("speed",))
+
+
+@pytest.mark.parametrize("case", cases(quick=True), ids=str)
+def test_the_patterns_of_the_quick_cases_are_those_that_they_name(case: Case) -> None:
+    pattern = case.pattern
+    assert pattern.shape == (case.size, case.size)
+    assert pattern.sparsity == case.sparsity
+    assert pattern.row_group == case.row_group
+    if case.tile is not None:
+        assert pattern.tile_shape == case.tile

@@ -1,0 +1,218 @@
+"""Choice, check at first use and launch, on a CPU in the role of the device."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rbgp_graphs.constructions import complete, random_biregular
+from rbgp_graphs.gpu.cuda.launch import Launch
+from rbgp_graphs.gpu.cuda.products import Products
+from rbgp_graphs.gpu.cuda.verdicts import Verdict, Verdicts
+from rbgp_graphs.gpu.transpose import transpose_values
+from rbgp_graphs.graph import BipartiteGraph
+from rbgp_graphs.products import RBGP4
+from rbgp_graphs.testing.strategies import rbgp4_patterns
+from tests.gpu.cuda.host import HostMachine
+from tests.gpu.cuda.problems import activated, needs_compiler
+from tests.gpu.oracle import assert_close, dense, matrix_of, normal
+
+
+class WithoutKernels(HostMachine):
+    """A device where no kernel can be launched."""
+
+    def run(self, launch: Launch, arguments: Sequence[Any]) -> None:
+        raise RuntimeError("no kernel image is available")
+
+
+class WithWrongKernels(HostMachine):
+    """A device whose kernels leave one number wrong."""
+
+    def __init__(self, wrong: str) -> None:
+        super().__init__()
+        self.wrong = wrong
+
+    def run(self, launch: Launch, arguments: Sequence[Any]) -> None:
+        super().run(launch, arguments)
+        if launch.kernel == self.wrong:
+            place = 1 if launch.kernel == "transpose" else 2
+            arguments[place].flat[-1] = 1000
+
+
+def pattern(row_group: int = 4) -> RBGP4:
+    outer, inner = random_biregular(3, 6, 4, rng=0), random_biregular(8, 8, 4, rng=1)
+    shifts = np.arange(outer.num_edges) % 8
+    return RBGP4(outer, (row_group, 1), inner, (1, 2), shifts)
+
+
+def products(machine: HostMachine) -> Products:
+    return Products(machine, Verdicts(None))
+
+
+def forward(
+    own: Products, A: Any, X: Any, *, transposed: bool = False, **options: Any
+) -> np.ndarray[Any, Any]:
+    rows = A.pattern.cols if transposed else A.pattern.rows
+    Y = np.full((*X.shape[:-2], rows, X.shape[-1]), np.nan, X.dtype)
+    own.forward(A.pattern, A.values, X, Y, transposed=transposed, **options)
+    return Y
+
+
+@given(rbgp4_patterns(), st.integers(0, 2**32 - 1), st.sampled_from(("f2", "f4", "f8")))
+def test_tier_0_agrees_with_float64_for_all_products(pattern: RBGP4, seed: int, dtype: str) -> None:
+    rng, A = np.random.default_rng(seed), matrix_of(pattern, seed, dtype)
+    own = products(WithoutKernels())
+    X, dY = normal(rng, (pattern.cols, 3), dtype), normal(rng, (pattern.rows, 3), dtype)
+    result = np.full_like(A.values, np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        assert_close(forward(own, A, X), dense(A), X)
+        assert_close(forward(own, A, dY, transposed=True), dense(A).T, dY)
+        assert (
+            own.transpose_values(pattern, A.values) == transpose_values(pattern, A.values)
+        ).all()
+        own.sampled(pattern, dY, X, result)
+    for i in range(pattern.rows):
+        assert_close(result[i], X[pattern.row(i)], dY[i])
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("n", [1, 48])
+def test_the_planned_kernels_agree_with_float64(dtype: str, n: int) -> None:
+    rng, machine = np.random.default_rng(1), HostMachine()
+    own, A = products(machine), matrix_of(pattern(), 0, dtype)
+    X, dY = normal(rng, (A.shape[1], n), dtype), normal(rng, (A.shape[0], n), dtype)
+    result = np.full_like(A.values, np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_close(forward(own, A, X), dense(A), X)
+        assert_close(forward(own, A, dY, transposed=True), dense(A).T, dY)
+        own.sampled(A.pattern, dY, X, result)
+    for i in range(A.shape[0]):
+        assert_close(result[i], X[A.pattern.row(i)], dY[i])
+    first = "tensor_core" if dtype == "float16" else "forward"
+    assert machine.launched[0].kernel == first
+
+
+@needs_compiler
+def test_strides_batches_bias_and_activation_are_honoured() -> None:
+    rng, own = np.random.default_rng(2), products(HostMachine())
+    A = matrix_of(pattern(), 0, np.float32)
+    rows, cols = A.shape
+    bias = rng.standard_normal(rows)
+    for X in (
+        normal(rng, (2, 3, cols, 5), np.float32),
+        normal(rng, (cols, 24), np.float32)[:, 3:17],
+        normal(rng, (6, cols), np.float32).T,
+        np.broadcast_to(normal(rng, (cols, 4), np.float32), (3, cols, 4)),
+        normal(rng, (2 * cols, 9), np.float32)[::-2],
+    ):
+        buffer = np.full((*X.shape[:-2], X.shape[-1], rows), np.nan, np.float32)
+        for out in (buffer.swapaxes(-1, -2), np.full((*X.shape[:-2], rows, X.shape[-1]), 0, "f4")):
+            own.forward(A.pattern, A.values, X, out, bias, "silu")
+            sums = dense(A) @ X.astype(np.float64) + bias[:, None]
+            assert np.allclose(out, activated(sums, "silu"), rtol=1e-5, atol=1e-5)
+
+
+@needs_compiler
+def test_empty_operands_and_patterns_without_edges_need_no_kernel() -> None:
+    machine = HostMachine()
+    own, A = products(machine), matrix_of(pattern(), 0, np.float32)
+    assert forward(own, A, np.zeros((A.shape[1], 0), np.float32)).shape == (A.shape[0], 0)
+    assert forward(own, A, np.zeros((0, A.shape[1], 3), np.float32)).shape == (0, A.shape[0], 3)
+    result = np.full_like(A.values, np.nan)
+    own.sampled(A.pattern, np.zeros((A.shape[0], 0), "f4"), np.zeros((A.shape[1], 0), "f4"), result)
+    assert (result == 0).all()
+    nothing = BipartiteGraph.from_biadjacency(np.zeros((2, 3)))
+    empty = RBGP4(nothing, (2, 1), complete(1, 2), (1, 1))
+    Y = np.full((4, 5), np.nan, np.float32)
+    own.forward(empty, np.zeros((4, 0), "f4"), np.ones((6, 5), "f4"), Y, np.arange(4.0), None)
+    assert (np.arange(4)[:, None] == Y).all()
+    assert not machine.launched
+
+
+@needs_compiler
+@pytest.mark.parametrize("wrong", ["tensor_core", "forward", "sampled", "transpose"])
+def test_a_kernel_with_wrong_results_is_switched_off_with_a_warning(wrong: str) -> None:
+    dtype = np.float16 if wrong == "tensor_core" else np.float32
+    rng, machine = np.random.default_rng(3), WithWrongKernels(wrong)
+    own, A = products(machine), matrix_of(pattern(), 0, dtype)
+    X, dY = normal(rng, (A.shape[1], 16), dtype), normal(rng, (A.shape[0], 16), dtype)
+    result = np.full_like(A.values, np.nan)
+
+    def all_products() -> None:
+        assert_close(forward(own, A, X), dense(A), X)
+        assert_close(forward(own, A, dY, transposed=True), dense(A).T, dY)
+        own.sampled(A.pattern, dY, X, result)
+        for i in range(A.shape[0]):
+            assert_close(result[i], X[A.pattern.row(i)], dY[i])
+
+    with pytest.warns(RuntimeWarning, match=rf"kernel {wrong}\(.*is switched off.*wrong|places"):
+        all_products()
+    machine.launched.clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        all_products()
+    used = {launch.kernel for launch in machine.launched}
+    assert wrong not in used
+    # The next one takes over: the portable kernel, or tier 0.
+    assert ("forward" in used) == (wrong != "forward")
+
+
+@needs_compiler
+def test_a_verdict_is_kept_for_the_next_process(tmp_path: Path) -> None:
+    file = tmp_path / "cache" / "verdicts.json"
+    A = matrix_of(pattern(), 0, np.float32)
+    X = np.ones((A.shape[1], 8), np.float32)
+    first, second, third = HostMachine(), HostMachine(), WithWrongKernels("forward")
+    forward(Products(first, Verdicts(file)), A, X)
+    forward(Products(second, Verdicts(file)), A, X)
+    # The first launch is the check, on random numbers.
+    assert (len(first.launched), len(second.launched)) == (2, 1)
+    # A verdict on another driver says nothing.
+    third.identity = {"device": "host", "driver": "new"}
+    for _ in range(2):
+        with pytest.warns(RuntimeWarning, match="switched off"):
+            forward(Products(third, Verdicts(file)), A, X)
+    assert len(third.launched) == 1
+
+
+@pytest.mark.parametrize("content", ["", "[1]", '{"a": 3, "b": {"variant": 1, "problem": null}}'])
+def test_a_damaged_file_of_verdicts_counts_as_empty(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "verdicts.json"
+    file.write_text(content)
+    verdicts = Verdicts(file)
+    assert verdicts.find("a") is None
+    assert verdicts.find("b") is None
+    good, bad = Verdict(variant="forward()", problem=None), Verdict(variant="x", problem="y")
+    verdicts.add("good", good)
+    Verdicts(file).add("bad", bad)
+    again = Verdicts(file)
+    assert (again.find("good"), again.find("bad")) == (good, bad)
+    assert [*tmp_path.iterdir()] == [file]
+
+
+def test_a_file_of_verdicts_that_cannot_be_written_costs_nothing(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder")
+    verdicts = Verdicts(blocked / "verdicts.json")
+    verdicts.add("key", Verdict(variant="forward()", problem=None))
+    assert verdicts.find("key") is not None
+
+
+@needs_compiler
+def test_tables_leave_the_device_with_their_pattern() -> None:
+    own = products(HostMachine())
+    A = matrix_of(pattern(), 0, np.float32)
+    forward(own, A, np.ones((A.shape[1], 1), np.float32))
+    assert len(own._prepared) == 1
+    del A
+    assert not own._prepared

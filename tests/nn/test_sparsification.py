@@ -1,0 +1,192 @@
+"""Sparse layers in the place of dense ones."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from rbgp_graphs import ArgumentError, ArgumentTypeError, InfeasibleError, design
+from rbgp_graphs.nn import RBGP4Conv2d, RBGP4Linear, sparsify
+from rbgp_graphs.nn.random_mask import random_mask
+from rbgp_graphs.nn.sparsification import Structure
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3, padding=1, stride=2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(32 * 4, 64),
+        nn.ReLU(),
+        nn.Linear(64, 10),
+    )
+
+
+IMAGES = torch.ones(2, 1, 4, 4)
+
+
+def test_all_but_the_first_and_the_last_layer_become_sparse() -> None:
+    model = network()
+    report = sparsify(model, 0.75)
+    assert isinstance(model[2], RBGP4Conv2d)
+    assert isinstance(model[5], RBGP4Linear)
+    assert (type(model[0]), type(model[7])) == (nn.Conv2d, nn.Linear)
+    assert model(IMAGES).shape == (2, 10)
+    reasons = [layer.reason for layer in report.layers]
+    assert reasons == ["the first layer", None, None, "the last layer"]
+    weights = sum(p.numel() for p in model.parameters() if p.ndim > 1)
+    assert weights == report.weights_after
+    assert report.weights_before == sum(p.numel() for p in network().parameters() if p.ndim > 1)
+    assert report.density == report.weights_after / report.weights_before
+    assert str(report).splitlines()[-1].endswith(f"weights: {report.density:.2%}")
+
+
+def test_the_last_rule_that_matches_counts() -> None:
+    model = network()
+    pattern = design(64, 128, 0.5, row_group=1)
+    report = sparsify(
+        model,
+        {"*": 0.75, "2": None, "5": pattern, "7": 0.5},
+        keep_first=False,
+        keep_last=False,
+        infeasible="keep",
+    )
+    states = {layer.name: (layer.sparsity, layer.reason) for layer in report.layers}
+    assert states == {
+        "0": (0.0, "no such pattern"),
+        "2": (0.0, "the rule says so"),
+        "5": (0.5, None),
+        "7": (0.5, None),
+    }
+    assert model[5].pattern == pattern
+
+
+def test_a_layer_that_stands_twice_is_replaced_in_both_places() -> None:
+    shared = nn.Linear(64, 64)
+    model = nn.ModuleDict(
+        {
+            "first": nn.Linear(8, 64),
+            "a": shared,
+            "b": nn.Sequential(shared),
+            "last": nn.Linear(64, 2),
+        }
+    )
+    report = sparsify(model, 0.75)
+    assert [layer.name for layer in report.layers] == ["first", "a", "last"]
+    assert model["a"] is model["b"][0]  # type: ignore[index]
+    assert isinstance(model["a"], RBGP4Linear)
+
+
+def test_what_others_rely_on_stays_dense() -> None:
+    attention = nn.MultiheadAttention(64, 4)
+    tied, twin = nn.Linear(64, 64), nn.Linear(64, 64)
+    twin.weight = tied.weight
+    model = nn.ModuleList([attention, tied, twin, nn.Conv2d(64, 64, 3, groups=2)])
+    before = copy.deepcopy(model)
+    report = sparsify(model, 0.75, keep_first=False, keep_last=False)
+    assert [layer.reason for layer in report.layers] == [
+        "a NonDynamicallyQuantizableLinear",
+        "it shares its weight",
+        "it shares its weight",
+        "it has 2 groups, expected 1",
+    ]
+    assert repr(model) == repr(before)
+
+
+@pytest.mark.parametrize("structure", ["rbgp4", "block", "unstructured"])
+def test_all_structures_have_the_same_number_of_weights(structure: Structure) -> None:
+    model = network()
+    report = sparsify(model, 0.75, structure=structure)
+    x = torch.randn(2, 1, 4, 4)
+    model(x).square().sum().backward()
+    if structure == "rbgp4":
+        counts = [model[2].values.numel(), model[5].values.numel()]
+    else:
+        counts = [int(model[k].weight.count_nonzero()) for k in (2, 5)]
+        gradient = model[5].parametrizations.weight.original.grad
+        assert not gradient[model[5].weight == 0].any()
+    assert counts == [32 * 36, 64 * 32]
+    assert report.weights_after == 16 * 9 + sum(counts) + 640
+
+
+def test_weights_can_be_kept() -> None:
+    model, dense = network(), network()
+    sparsify(model, 0.75, weights="keep")
+    kept = model[5].to_dense()
+    torch.testing.assert_close(kept, dense[5].weight * (kept != 0))
+    masked = network()
+    sparsify(masked, 0.75, structure="block", weights="keep")
+    torch.testing.assert_close(masked[5].weight, dense[5].weight * (masked[5].weight != 0))
+
+
+def test_weights_are_drawn_anew_for_the_fan_in_that_is_left() -> None:
+    for structure in ("rbgp4", "unstructured"):
+        model = network()
+        sparsify(model, 0.75, structure=structure)  # type: ignore[arg-type]
+        weight = model[5].values if structure == "rbgp4" else model[5].weight
+        assert weight.abs().max() == pytest.approx(32**-0.5, rel=0.01)
+
+
+def test_the_same_seed_gives_the_same_masks() -> None:
+    masks = []
+    for seed in (0, 0, 1):
+        model = network()
+        sparsify(model, 0.75, structure="unstructured", rng=seed)
+        masks.append(model[5].weight != 0)
+    assert torch.equal(masks[0], masks[1])
+    assert not torch.equal(masks[0], masks[2])
+
+
+def test_the_nearest_possible_share_of_zeros_is_found() -> None:
+    model = nn.Sequential(nn.Linear(4, 16), nn.Linear(16, 24), nn.Linear(24, 2))
+    with pytest.raises(InfeasibleError, match=r"layer '1': .*nearest"):
+        sparsify(model, 0.95)
+    assert type(model[1]) is nn.Linear
+    report = sparsify(model, 0.95, infeasible="nearest")
+    # 39 edges are the fewest that connect 16 and 24 vertices, and degrees are even.
+    assert report.layers[1].sparsity == 1 - 2 / 16
+
+
+@pytest.mark.parametrize(
+    ("rules", "options", "error", "match"),
+    [
+        (1.0, {}, ArgumentError, "rules is 1.0"),
+        ("0.5", {}, ArgumentTypeError, "rules is '0.5'"),
+        ({"features.*": 0.5}, {}, ArgumentError, "matches no linear layer.*0, 2, 5, 7"),
+        ({3: 0.5}, {}, ArgumentTypeError, "not named by a str"),
+        ({"5": design(64, 64, 0.5)}, {}, ArgumentError, "layer '5': pattern has shape"),
+        (0.5, {"structure": "banded"}, ArgumentError, "structure is 'banded'"),
+        (0.5, {"infeasible": "ignore"}, ArgumentError, "infeasible is 'ignore'"),
+        (0.5, {"weights": "old"}, ArgumentError, "weights is 'old'"),
+    ],
+)
+def test_wrong_arguments_change_nothing(
+    rules: Any, options: Any, error: type[Exception], match: str
+) -> None:
+    model = network()
+    with pytest.raises(error, match=match):
+        sparsify(model, rules, **options)
+    assert repr(model) == repr(network())
+
+
+def test_a_model_is_needed() -> None:
+    with pytest.raises(ArgumentTypeError, match="dict"):
+        sparsify({}, 0.5)  # type: ignore[arg-type]
+
+
+def test_random_masks_have_exactly_as_many_ones() -> None:
+    for kind in ("unstructured", "block"):
+        mask = random_mask(24, 36, 6, kind, rng=0)  # type: ignore[arg-type]
+        assert (mask.shape, mask.num_edges) == ((24, 36), 144)
+    blocks = random_mask(24, 36, 6, "block", rng=0).biadjacency().toarray()
+    side = blocks.reshape(12, 2, 18, 2)
+    assert (side.all(axis=(1, 3)) == side.any(axis=(1, 3))).all()
+    with pytest.raises(ArgumentError, match="kind is 'rows'"):
+        random_mask(4, 4, 2, "rows")  # type: ignore[arg-type]

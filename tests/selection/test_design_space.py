@@ -1,0 +1,126 @@
+"""The design space holds what can be built, and its front is the Pareto front."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, InfeasibleError
+from rbgp_graphs.selection import Candidate, design, design_space, predicted_seconds
+from rbgp_graphs.selection.cost_model import DEFAULT
+from rbgp_graphs.spectral import verify
+
+LAYERS = st.sampled_from([(32, 32, 0.5), (32, 64, 0.75), (48, 24, 0.5), (60, 60, 0.8)])
+
+
+def space(layer: tuple[int, int, float], **options: Any) -> tuple[Candidate, ...]:
+    return design_space(*layer, device="default", **options)
+
+
+def costs(candidate: Candidate) -> tuple[float, float, int]:
+    return candidate.ratio, candidate.seconds, candidate.index_bytes
+
+
+@given(LAYERS, st.booleans())
+def test_the_marked_candidates_are_those_that_no_other_surpasses(
+    layer: tuple[int, int, float], twist: bool
+) -> None:
+    found = space(layer, twist=twist)
+    front = {costs(c) for c in found if c.pareto}
+    for candidate in found:
+        beaten = any(
+            other != costs(candidate)
+            and all(a <= b for a, b in zip(other, costs(candidate), strict=True))
+            for other in front
+        )
+        assert candidate.pareto <= (not beaten)
+        if not candidate.pareto:
+            assert beaten or costs(candidate) in front
+    assert [c.seconds for c in found] == sorted(c.seconds for c in found)
+
+
+@settings(max_examples=15)
+@given(LAYERS, st.integers(0, 10**6))
+def test_a_candidate_builds_what_it_promises(layer: tuple[int, int, float], pick: int) -> None:
+    found = space(layer)
+    candidate = found[pick % len(found)]
+    pattern = candidate.build()
+    verdict = verify(pattern)
+    assert pattern.shape == candidate.shape == layer[:2]
+    assert pattern.sparsity == pytest.approx(layer[2])
+    assert candidate.sparsity == pytest.approx(layer[2])
+    assert pattern.tile_shape == candidate.tile_shape
+    assert pattern.row_group == candidate.row_group
+    assert pattern.index_bytes == candidate.index_bytes
+    assert (pattern.row_degree, pattern.col_degree) == (candidate.row_degree, candidate.col_degree)
+    assert predicted_seconds(pattern, device="default") == pytest.approx(candidate.seconds)
+    # A random factor is promised to be just below the bound, and may fall on either side of that.
+    assert verdict.sigma2 / verdict.sigma1 == pytest.approx(candidate.ratio, rel=0.25, abs=1e-9)
+    if verdict.sigma2 == pytest.approx(candidate.ratio * verdict.sigma1):
+        assert candidate.normalized_gap == pytest.approx(verdict.normalized_gap)
+
+
+def test_row_groups_block_and_columns_are_what_was_asked_for() -> None:
+    layer = (96, 48, 0.75)
+    assert {c.row_group for c in space(layer)} <= {d for d in range(1, 97) if 96 % d == 0}
+    assert {c.row_group for c in space(layer, row_groups=[2, 6])} == {2, 6}
+    assert {c.block for c in space(layer, block=(2, 2))} == {(2, 2)}
+    few, many = (space(layer, columns=n)[0].seconds for n in (1, 4096))
+    assert few < many
+
+
+def test_the_fastest_good_design_is_what_design_takes() -> None:
+    found = [c for c in space((256, 256, 0.75)) if c.ratio <= 0.75 and c.fits_tile]
+    pattern = design(256, 256, 0.75, objective="speed", device="default")
+    assert predicted_seconds(pattern, device="default") <= 1.05 * found[0].seconds
+    assert any(c.ratio <= found[0].ratio for c in found if c.tile_shape == pattern.tile_shape)
+
+
+def test_the_device_decides_which_design_is_fast() -> None:
+    # Where a gather costs nothing, single rows are as fast as groups and have the larger gap.
+    gathers = replace(DEFAULT, gather_bytes_per_second=1e18, step_seconds=1e-18)
+    strict = replace(DEFAULT, gather_bytes_per_second=1e9)
+    groups = [
+        design(256, 256, 0.75, objective="speed", device=device).row_group
+        for device in (gathers, strict)
+    ]
+    assert groups[0] < groups[1]
+
+
+def test_size_takes_the_smallest_tables() -> None:
+    pattern = design(256, 256, 0.75, objective="size")
+    good = [c for c in space((256, 256, 0.75)) if c.ratio <= 0.75]
+    assert pattern.index_bytes == min(c.index_bytes for c in good)
+
+
+def test_a_candidate_is_a_json_document_without_infinity() -> None:
+    (candidate, *_) = space((2, 2, 0.0))
+    assert candidate.as_dict()["normalized_gap"] is None
+    assert candidate.as_dict()["tile_shape"] == list(candidate.tile_shape)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"rows": 0}, ArgumentError, "rows is 0"),
+        ({"sparsity": 0.33}, InfeasibleError, "nearest possible"),
+        ({"row_groups": [5]}, InfeasibleError, "row_group=1"),
+        ({"row_groups": []}, InfeasibleError, "row_group"),
+        ({"row_groups": 4}, ArgumentTypeError, r"expected several numbers such as \[1, 4, 64\]"),
+        ({"row_groups": [3], "block": (2, 1)}, ArgumentError, "multiple of the block's 2 rows"),
+        ({"columns": -1}, ArgumentError, "columns is -1"),
+        ({"dtype": "int8"}, ArgumentError, "dtype is 'int8'"),
+        ({"device": "abacus"}, ArgumentError, "device is 'abacus'"),
+        ({"twist": 1}, ArgumentTypeError, "twist is 1, expected True or False"),
+    ],
+)
+def test_wrong_requests_are_refused(
+    change: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    request: dict[str, Any] = {"rows": 32, "cols": 32, "sparsity": 0.5, **change}
+    with pytest.raises(error, match=message):
+        design_space(**request)
