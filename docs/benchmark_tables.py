@@ -1,17 +1,40 @@
 """Turns the committed results of ``make bench`` into the tables of the documentation."""
 
 import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
+
+from benchmark_figures import best_dense, draw_benchmarks, model_error, of, predictions
+
+Case = dict[str, Any]
 
 
-def write_tables(results: Path, target: Path) -> None:
-    """Write the results of the foundation as Markdown tables."""
-    data = json.loads(results.read_text(encoding="utf-8"))
-    machine = data["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    lines = [
+def write_all(results: Path, target: Path) -> None:
+    """Write the tables and figures of all committed results into a folder."""
+    target.mkdir(parents=True, exist_ok=True)
+    write_foundation(json.loads((results / "foundation.json").read_text("utf-8")), target)
+    write_proofs(json.loads((results / "proofs.json").read_text("utf-8")), target)
+    products = json.loads((results / "products.json").read_text("utf-8"))
+    draw_benchmarks(products, target)
+    write_products(products, target)
+
+
+def machine_line(machine: dict[str, Any]) -> str:
+    """Return date, processor and versions as a sentence."""
+    versions = ", ".join(
+        f"{name} {version}" for name, version in machine["versions"].items() if version
+    )
+    return (
         f"{machine['date'][:10]}, {machine['processor']}, {machine['cores']} cores, "
-        f"Python {machine['python']}, {versions}.",
+        f"Python {machine['python']}, {versions}."
+    )
+
+
+def write_foundation(data: dict[str, Any], target: Path) -> None:
+    """Write the results of the foundation as Markdown tables."""
+    lines = [
+        machine_line(data["machine"]),
         "",
         "| what | milliseconds |",
         "|---|---:|",
@@ -21,32 +44,166 @@ def write_tables(results: Path, target: Path) -> None:
         "|---|---:|",
         *(f"| {name} | {size:,} |" for name, size in data["bytes"].items()),
         "",
-        "| product, 4096 × 4096, 256 columns, float32 | milliseconds | spread | GFLOP/s |",
-        "|---|---:|---:|---:|",
-        *(
-            f"| {timing['name']} | {timing['milliseconds']:.1f} | "
-            f"{timing['spread_milliseconds']:.1f} | {timing['gflops']:.1f} |"
-            for timing in data["product_4096_n256_float32"]
-        ),
-        "",
     ]
-    target.parent.mkdir(exist_ok=True)
-    target.write_text("\n".join(lines), encoding="utf-8")
+    (target / "foundation.md").write_text("\n".join(lines), encoding="utf-8")
 
 
-def write_proofs(results: Path, target: Path) -> None:
+def write_proofs(data: dict[str, Any], target: Path) -> None:
     """Write the times of constructions and proofs as Markdown tables."""
-    data = json.loads(results.read_text(encoding="utf-8"))
-    machine = data["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    lines = [
-        f"{machine['date'][:10]}, {machine['processor']}, {machine['cores']} cores, "
-        f"Python {machine['python']}, {versions}.",
-        "",
-    ]
+    lines = [machine_line(data["machine"]), ""]
     for part, seconds in data["seconds"].items():
         lines += [f"| {part} | milliseconds |", "|---|---:|"]
         lines += [f"| {name} | {1e3 * value:,.3g} |" for name, value in seconds.items()]
         lines.append("")
-    target.parent.mkdir(exist_ok=True)
-    target.write_text("\n".join(lines), encoding="utf-8")
+    (target / "proof_times.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def write_products(data: dict[str, Any], target: Path) -> None:
+    """Write one table for each suite, and what they ran on."""
+    cases: dict[str, list[Case]] = {}
+    for case in data["cases"]:
+        cases.setdefault(case["suite"], []).append(case)
+    tables = {
+        "machine": [machine_line(data["machine"])],
+        "sparsity": sparsity_table(cases["sparsity"]),
+        "packing": packing_table(cases["sparsity"]),
+        "size": peer_table(
+            cases["size"], ("size", "row group"), lambda c: (f"{c['rows']}", f"{c['row_group']}")
+        ),
+        "columns": peer_table(cases["columns"], ("N",), lambda c: (f"{c['columns']}",)),
+        "row_group": peer_table(cases["row_group"], ("row group",), lambda c: (c["row_group"],)),
+        "dtype": peer_table(cases["dtype"], ("dtype", "size"), lambda c: (c["dtype"], c["rows"])),
+        "threads": peer_table(cases["threads"], ("threads",), lambda c: (c["threads"],)),
+        "training": peer_table(
+            cases["training"], ("product", "row group"), lambda c: (c["product"], c["row_group"])
+        ),
+        "layers": peer_table(cases["layers"], ("batch",), lambda c: (c["columns"],)),
+        "tiles": tiles_table(cases["tiles"]),
+        "model": model_lines(data),
+    }
+    for name, lines in tables.items():
+        (target / f"bench_{name}.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> list[str]:
+    """Return a Markdown table; columns that start with ``>`` align to the right."""
+    names = list(columns)
+    return [
+        "| " + " | ".join(name.removeprefix(">") for name in names) + " |",
+        "|" + "|".join("---:" if name.startswith(">") else "---" for name in names) + "|",
+        *("| " + " | ".join(map(str, row)) + " |" for row in rows),
+    ]
+
+
+def milliseconds(time: float | None) -> str:
+    """Return a time with three digits."""
+    if time is None:
+        return "–"
+    return f"{time:.0f}" if time >= 100 else f"{time:.3g}"
+
+
+def sparsity_table(cases: list[Case]) -> list[str]:
+    """Return time, rate and speedups at each sparsity."""
+    rows = []
+    for case in cases:
+        own = case["measurements"][0]
+        sparse = [m for m in case["measurements"] if m["kind"] == "same pattern"]
+        masks = [m for m in case["measurements"] if m["kind"] in ("unstructured", "blocks")]
+        rows.append(
+            (
+                f"{100 * case['sparsity']:.4g} %",
+                case["row_group"],
+                milliseconds(own["milliseconds"]),
+                f"{own['high_milliseconds'] - own['low_milliseconds']:.2g}",
+                f"{own['gflops']:.0f}",
+                f"{own['gflops'] / best_dense(case, 'gflops'):.2f}",
+                f"{best_dense(case) / own['milliseconds']:.1f} ×",
+                f"{1 / (1 - case['sparsity']):.0f} ×",
+                _fastest(sparse, own),
+                _fastest(masks, own),
+            )
+        )
+    columns = (
+        ">sparsity",
+        ">row group",
+        ">ms",
+        ">quartiles apart, ms",
+        ">GFLOP/s",
+        ">of the dense rate",
+        ">faster than dense",
+        ">1 / (1 − s)",
+        "fastest other format of the same matrix",
+        "fastest other mask of equal density",
+    )
+    return table(columns, rows)
+
+
+def _fastest(measurements: list[Case], own: Case) -> str:
+    if not measurements:
+        return "–"
+    best = min(measurements, key=lambda m: m["milliseconds"])
+    factor = best["milliseconds"] / own["milliseconds"]
+    return f"{best['name']}: {milliseconds(best['milliseconds'])} ms, {factor:.1f} ×"
+
+
+def packing_table(cases: list[Case]) -> list[str]:
+    """Return all peers of one case with their packing."""
+    (case, *_) = [c for c in cases if (c["sparsity"], c["row_group"]) == (0.9375, 64)]
+    columns = ("product", ">ms", ">quartiles, ms", ">GFLOP/s", ">first call, ms", ">packing, ms")
+    rows = [
+        (
+            m["name"],
+            milliseconds(m["milliseconds"]),
+            f"{milliseconds(m['low_milliseconds'])} to {milliseconds(m['high_milliseconds'])}",
+            f"{m['gflops']:.1f}",
+            milliseconds(m["first_call_milliseconds"]),
+            milliseconds(m["packing_milliseconds"]),
+        )
+        for m in case["measurements"]
+    ]
+    return table(columns, rows)
+
+
+def peer_table(
+    cases: list[Case], columns: tuple[str, ...], what: Callable[[Case], tuple[Any, ...]]
+) -> list[str]:
+    """Return the times of all peers, a case in each row."""
+    names = list(dict.fromkeys(m["name"] for case in cases for m in case["measurements"]))
+    rows = [(*what(case), *(milliseconds(of(case, name)) for name in names)) for case in cases]
+    return table((*columns, *(f">{name}" for name in names)), rows)
+
+
+def tiles_table(cases: list[Case]) -> list[str]:
+    """Return the times of patterns that differ in their tiles only."""
+    columns = ("tile", ">tiles there", ">ms", ">predicted, ms")
+    rows = [
+        (
+            " × ".join(map(str, case["tile"])),
+            f"{100 * case['tiles_present']:.4g} %",
+            milliseconds(case["measurements"][0]["milliseconds"]),
+            milliseconds(case["predicted_milliseconds"]),
+        )
+        for case in cases
+    ]
+    return table(columns, rows)
+
+
+def model_lines(data: dict[str, Any]) -> list[str]:
+    """Return the limits and how far the model is off."""
+    limits = data["ceilings"]
+    median, largest = model_error(data["cases"])
+    columns = ("limit", ">measured")
+    rows = (
+        ("dense product, float32", f"{limits['operations_per_second'] / 1e9:.0f} GFLOP/s"),
+        ("gather from the cache", f"{limits['gather_bytes_per_second'] / 1e9:.0f} GB/s"),
+        ("copy in memory", f"{limits['copy_bytes_per_second'] / 1e9:.1f} GB/s"),
+        ("a call", f"{1e6 * limits['call_seconds']:.0f} µs"),
+        ("a step to the next tile", f"{1e9 * limits['step_seconds']:.1f} ns"),
+    )
+    count = len(predictions(data["cases"]))
+    return [
+        *table(columns, rows),
+        "",
+        f"Over {count} cases the measured and the predicted time differ by a factor of "
+        f"{median:.2f} in the median and of {largest:.2f} at most.",
+    ]

@@ -21,6 +21,7 @@ sys.path.insert(0, str(HERE))
 import benchmark_tables  # noqa: E402
 import cli_reference  # noqa: E402 (these lie beside this file)
 import figures  # noqa: E402
+import gallery  # noqa: E402
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -28,13 +29,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 cli_reference.write_reference(HERE / "_generated" / "cli.md")
-benchmark_tables.write_tables(
-    HERE / "benchmarks" / "foundation.json", HERE / "_generated" / "foundation.md"
-)
-benchmark_tables.write_proofs(
-    HERE / "benchmarks" / "proofs.json", HERE / "_generated" / "proof_times.md"
-)
+benchmark_tables.write_all(HERE / "benchmarks", HERE / "_generated")
 figures.draw_all(HERE / "_generated")
+gallery.draw_all(HERE / "gallery.md", HERE / "_generated" / "gallery")
 
 project = "rbgp-graphs"
 author = "The rbgp-graphs developers"
@@ -89,6 +86,7 @@ html_theme_options = {
 
 PUBLIC_MODULES = (
     "rbgp_graphs",
+    "rbgp_graphs.bench",
     "rbgp_graphs.constructions",
     "rbgp_graphs.encoding",
     "rbgp_graphs.export",

@@ -285,16 +285,18 @@ def draw_catalogue(path: Path) -> None:
     bound = rg.spectral.ramanujan_bound(degree, degree)
     drawn = [rg.random_biregular(side, side, degree, rng=0) for side in sides]
     found = [rg.ramanujan(side, side, degree, method="catalogue") for side in sides]
-    place = np.arange(len(sides))
-    for graphs, name, color in (
-        (drawn, "random graph", ORANGE),
-        (found, "catalogue", BLUE),
+    lowest = [rg.spectral.trace_bound(side, side, degree) for side in sides]
+    for values, name, color in (
+        ([rg.spectral.second_singular_value(graph) for graph in drawn], "random graph", ORANGE),
+        ([rg.spectral.second_singular_value(graph) for graph in found], "catalogue", BLUE),
+        (lowest, "trace bound", GREY),
     ):
-        ratios = [rg.spectral.second_singular_value(graph) / bound for graph in graphs]
-        plot.curve(place, np.array(ratios), name, color)
-    lowest = [rg.spectral.trace_bound(side, side, degree) / bound for side in sides]
-    plot.curve(place, np.array(lowest), "trace bound: nothing is below", GREY)
-    # The names stand where no curve is.
+        points = [plot.at(i, value / bound) for i, value in enumerate(values)]
+        plot.drawing.polyline(points, color=color)
+        for x, y in points:
+            plot.drawing.dot(x, y, 4, color=color)
+        # Beside the curves, since they fill the corner where other plots have their names.
+        plot.drawing.text(points[1][0], points[1][1] + 22, name)
     plot.save(path, "Second singular value of catalogue and random graphs against the side")
 
 

@@ -51,6 +51,8 @@ def build(
         found = sparsify(network, sparsity, structure=kind, infeasible="nearest", via=via, rng=seed)
         report = str(found)
     initialize(network)
+    # The design of patterns can leave PyTorch with another number of threads.
+    torch.set_num_threads(1)
     return network, report
 
 
@@ -138,7 +140,6 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--time", action="store_true", help="time the steps instead")
     options = parser.parse_args()
-    torch.set_num_threads(1)
     result = read(options.out)
     done = [
         {key: run[key] for key in ("model", "structure", "sparsity", "seed")}

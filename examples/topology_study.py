@@ -296,6 +296,8 @@ def study(seeds: int, epochs: int, cases: list[tuple[str, int]]) -> dict[str, An
             means = {key: float(np.mean([one[key] for one in found])) for key in found[0]}
             own.append({"family": name, "degree": degree, "seed": seed, **means})
         stacked = torch.from_numpy(np.stack(masks))
+        # The design of patterns can leave PyTorch with another number of threads.
+        torch.set_num_threads(1)
         for kind, narrow in (("dense_ends", False), ("narrow", True)):
             accuracies, losses = train_all(
                 stacked, images, [*range(seeds)], narrow=narrow, epochs=epochs
@@ -349,7 +351,6 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     options = parser.parse_args()
-    torch.set_num_threads(1)
     result = {"machine": machine(), **study(options.seeds, options.epochs, CASES)}
     options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     for part in ("equal_density", "all_densities"):

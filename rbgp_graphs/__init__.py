@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rbgp_graphs import bench, constructions, encoding, export, gpu, products, spectral, viz
+    from rbgp_graphs import bench, constructions, encoding, export, gpu, nn, products, spectral, viz
     from rbgp_graphs.constructions import (
         abelian_cover,
         affine_plane,
@@ -78,6 +78,7 @@ __all__ = [
     "lps",
     "margulis_gabber_galil",
     "morgenstern",
+    "nn",
     "products",
     "projective_plane",
     "ramanujan",

@@ -15,8 +15,7 @@ from rbgp_graphs.bench.comparison import Comparison, compare_on
 from rbgp_graphs.bench.peers import Peer, Prepared, torch_missing
 from rbgp_graphs.bench.problem import Kind
 from rbgp_graphs.errors import BackendError
-from rbgp_graphs.gpu.matrix import RBGP4Matrix
-from rbgp_graphs.gpu.product import matmul
+from rbgp_graphs.gpu import RBGP4Matrix, Sequential
 from rbgp_graphs.products import RBGP4
 
 
@@ -101,15 +100,11 @@ def make_network(
 
 
 def _own(network: Network) -> Prepared:
-    layers = list(zip(network.matrices, network.biases, strict=True))
-
-    def run() -> NDArray[Any]:
-        result = network.X
-        for matrix, bias in layers:
-            result = matmul(matrix, result, bias=bias, activation="relu", backend=network.backend)
-        return result
-
-    return Prepared(run=run)
+    layers = zip(network.matrices, network.biases, strict=True)
+    sequence = Sequential(
+        [(matrix, bias, "relu") for matrix, bias in layers], backend=network.backend
+    )
+    return Prepared(run=lambda: sequence(network.X))
 
 
 def _numpy_dense(network: Network) -> Prepared:

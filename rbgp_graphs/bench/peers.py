@@ -247,7 +247,8 @@ _DENSE_BYTES = 1 << 31
 
 
 def _csr_and_operand(problem: Problem, mask: Mask) -> tuple[Any, NDArray[Any]]:
-    matrix = problem.csr(mask)
+    # A cached matrix would hide the packing.
+    matrix: Any = problem.pack_csr() if mask == "pattern" else problem.csr(mask)
     operand = problem.X
     if problem.product == "transposed":
         matrix, operand = matrix.T.tocsr(), problem.gradient

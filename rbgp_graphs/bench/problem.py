@@ -80,7 +80,11 @@ class Problem:
 
     @functools.cached_property
     def pattern_csr(self) -> sparse.csr_array[Any, tuple[int, int]]:
-        """A as CSR with 32-bit indices; float16 becomes float32, which is all SciPy has."""
+        """What `pack_csr` returns, made once."""
+        return self.pack_csr()
+
+    def pack_csr(self) -> sparse.csr_array[Any, tuple[int, int]]:
+        """Return A as CSR with 32-bit indices; float16 becomes float32, which is all SciPy has."""
         return _narrow(self.matrix.to_csr())
 
     @functools.cached_property

@@ -18,6 +18,7 @@ from rbgp_graphs.selection import design, design_space
 
 #: Peers for suites about something else than the peers.
 _MAIN_PEERS = ("numpy dense", "torch dense", "scipy CSR", "torch CSR", "MKL CSR")
+_WITHOUT_SCIPY_BSR = tuple(p.name for p in CPU_PEERS if not p.name.startswith("scipy BSR"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +134,8 @@ def _sparsity(quick: bool) -> Iterator[Case]:
                 size=1024 if quick else 4096,
                 sparsity=sparsity,
                 row_group=row_group,
+                # SciPy's BSR takes seconds there.
+                peers=_WITHOUT_SCIPY_BSR if sparsity < 0.8 else None,
             )
 
 

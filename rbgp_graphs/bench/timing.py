@@ -17,8 +17,9 @@ _SHORTEST_SECONDS = 0.002
 _MOST_REPEATS = 1000
 #: A longer call needs no other before it to warm the caches.
 _LONG_SECONDS = 0.25
-#: Threads of other libraries wait in a loop for a moment after a call; they get it to fall asleep.
-_PAUSE_SECONDS = 0.01
+#: Threads of libraries wait for work in a loop after a call, those of OpenBLAS for 0.1 s. They
+#: count as asleep when the process used less than this share of a core for a step.
+_STEP_SECONDS, _BUSY_SHARE, _LONGEST_WAIT_SECONDS = 0.004, 0.2, 0.5
 
 
 class Timer(Protocol):
@@ -74,7 +75,6 @@ def take_turns(
     *,
     rounds: int,
     timer: Timer | None = None,
-    pause_seconds: float = _PAUSE_SECONDS,
 ) -> dict[str, Times]:
     """Time some calls in turns, so that a change of the machine's speed meets all of them.
 
@@ -86,8 +86,6 @@ def take_turns(
         How often each is timed, at least 1. Every second round goes backwards.
     timer : Timer, optional
         What measures; the host's clock by default.
-    pause_seconds : float
-        Wait before each turn, so that no thread of the last one is still busy.
 
     Returns
     -------
@@ -96,9 +94,11 @@ def take_turns(
 
     Notes
     -----
-    Each turn starts with a call that is not timed: it brings the operands back to the caches
-    that the others have used (not if it takes more than 0.25 seconds). Calls of less than 2
-    milliseconds are repeated in a turn. The garbage collector rests meanwhile.
+    Before each turn all threads of the last one get time to fall asleep: those of some libraries
+    wait in a loop and would take a core from the next. Each turn starts with a call that is not
+    timed and brings the operands back to the caches (not if it takes more than 0.25 seconds).
+    Calls of less than 2 milliseconds are repeated in a turn. The garbage collector rests
+    meanwhile.
 
     Examples
     --------
@@ -115,7 +115,7 @@ def take_turns(
         found: dict[str, list[float]] = {name: [] for name in calls}
         for number in range(rounds):
             for name in list(calls) if number % 2 == 0 else reversed(list(calls)):
-                time.sleep(pause_seconds)
+                wait_until_idle()
                 if first[name] < _LONG_SECONDS:
                     calls[name]()
                 found[name].append(clock.seconds(calls[name], repeats[name]))
@@ -123,6 +123,16 @@ def take_turns(
         if was_enabled:
             gc.enable()
     return {name: summarize(seconds) for name, seconds in found.items()}
+
+
+def wait_until_idle() -> None:
+    """Return when no other thread of this process computes, or after half a second."""
+    end = time.perf_counter() + _LONGEST_WAIT_SECONDS
+    while time.perf_counter() < end:
+        used, start = time.process_time(), time.perf_counter()
+        time.sleep(_STEP_SECONDS)
+        if time.process_time() - used < _BUSY_SHARE * (time.perf_counter() - start):
+            return
 
 
 def summarize(seconds: list[float]) -> Times:

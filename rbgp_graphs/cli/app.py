@@ -29,6 +29,7 @@ from rbgp_graphs.cli.matmul import matmul
 from rbgp_graphs.cli.output import Result, print_json, print_line, print_text
 from rbgp_graphs.cli.search import search
 from rbgp_graphs.cli.show import show
+from rbgp_graphs.cli.train import train
 from rbgp_graphs.cli.verify import verify
 from rbgp_graphs.errors import FormatError, MissingDependencyError, RBGPError
 
@@ -200,6 +201,7 @@ for _command in (
     matmul,
     bench,
     search,
+    train,
     demo,
     doctor,
 ):

@@ -100,13 +100,19 @@ def pattern(
     FILE is a .rbgp file, or a mask in .npz, .npy, .mtx and others.
     """
     subject = _pattern_or_mask(file)
-    windows = [
-        (start or 0, size if stop is None else stop)
-        for (start, stop), size in zip(
-            (rows or (None, None), cols or (None, None)), subject.shape, strict=True
-        )
-    ]
-    return _write("pattern", out, force, lambda: rg.viz.pattern(subject, *windows, theme=theme))
+    height, width = subject.shape
+    row_range, col_range = _closed(rows, height), _closed(cols, width)
+    return _write(
+        "pattern",
+        out,
+        force,
+        lambda: rg.viz.pattern(subject, row_range, col_range, theme=theme),
+    )
+
+
+def _closed(window: tuple[int | None, int | None] | None, size: int) -> tuple[int, int]:
+    start, stop = window or (None, None)
+    return 0 if start is None else start, size if stop is None else stop
 
 
 @_command("factors", "layer.rbgp -o factors.html")

@@ -222,34 +222,53 @@ def _twisted(
 ) -> RBGP4 | None:
     rows, cols = core.edges.T
     size = (core.left // tile[0], core.right // tile[1])
+    # The tiles of the first rows rule most shapes out at a small part of the cost.
+    top = slice(0, int(core.indptr[tile[0]]))
+    if _match_tiles(rows[top], cols[top], cols[top] // tile[1], tile) is None:
+        return None
     which = rows // tile[0] * size[1] + cols // tile[1]
-    counts = np.bincount(which, minlength=size[0] * size[1])
-    cells = np.flatnonzero(counts)
+    cells = _occurring(which, size[0] * size[1])
     # The index holds a shift for each tile, and the edges of one.
-    if len(cells) < 2 or 4 * len(cells) >= below or (counts[cells] != counts[cells[0]]).any():
+    if len(cells) < 2 or 4 * len(cells) >= below:
         return None
     outer = from_cells(cells, size)
-    order = np.lexsort((cols % tile[1], rows % tile[0], which))
-    u, v = (part[order].reshape(len(cells), -1) for part in (rows % tile[0], cols % tile[1]))
+    matched = _match_tiles(rows, cols, which, tile)
+    if outer.degrees is None or matched is None:
+        return None
+    pattern = RBGP4(outer, matched[0], matched[1], block, matched[2])
+    return pattern if pattern.index_bytes < below else None
+
+
+def _match_tiles(
+    rows: NDArray[np.int64],
+    cols: NDArray[np.int64],
+    which: NDArray[np.int64],
+    tile: tuple[int, int],
+) -> tuple[tuple[int, int], BipartiteGraph, NDArray[np.int64]] | None:
+    """Return repetition, inner graph and shifts if all tiles are shifts of the first one.
+
+    The edges are sorted by row and column; `which` numbers the tile of each.
+    """
+    _, counts = np.unique(which, return_counts=True)
+    if (counts != counts[0]).any():
+        return None
+    order = np.argsort(which, kind="stable")
+    u, v = (
+        (part % n)[order].reshape(len(counts), -1)
+        for part, n in zip((rows, cols), tile, strict=True)
+    )
     repeat, inner = take_repeat(
         BipartiteGraph.from_edges(np.column_stack((u[0], v[0])), shape=tile)
     )
+    if inner.degrees is None or inner.is_complete:
+        return None
     kept = (u < inner.left) & (v < inner.right)
-    per_tile = inner.num_edges
-    if outer.degrees is None or inner.degrees is None or inner.is_complete:
+    if (kept.sum(axis=1) != inner.num_edges).any() or not _repeats(u, v, tile, inner.shape):
         return None
-    if (kept.sum(axis=1) != per_tile).any() or 4 * len(cells) + 4 * per_tile >= below:
+    if (u[kept].reshape(len(counts), -1) != u[0][kept[0]]).any():
         return None
-    if not _repeats(u, v, tile, inner.shape):
-        return None
-    lists = v[kept].reshape(len(cells), inner.left, -1)
-    if (u[kept].reshape(len(cells), -1) != u[0][kept[0]]).any():
-        return None
-    shifts = _find_shifts(lists, inner.right)
-    if shifts is None:
-        return None
-    pattern = RBGP4(outer, repeat, inner, block, shifts)
-    return pattern if pattern.index_bytes < below else None
+    shifts = _find_shifts(v[kept].reshape(len(counts), inner.left, -1), inner.right)
+    return None if shifts is None else (repeat, inner, shifts)
 
 
 def _repeats(

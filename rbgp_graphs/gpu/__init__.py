@@ -1,11 +1,22 @@
 """Products of matrices with an RBGP4 pattern and dense arrays, behind one interface.
 
 `RBGP4Matrix` holds a pattern and its values. `matmul` is the product with all options, and
-`backends` says what computes it. In this version all backends run on the CPU.
+`backends` says what computes it. `Sequential` runs several layers. `set_num_threads` limits the
+threads of products on the CPU.
 """
 
 from rbgp_graphs.gpu.backend import BackendInfo, backends
+from rbgp_graphs.gpu.cpu.threads import get_num_threads, set_num_threads
 from rbgp_graphs.gpu.matrix import RBGP4Matrix
 from rbgp_graphs.gpu.product import matmul
+from rbgp_graphs.gpu.sequential import Sequential
 
-__all__ = ["BackendInfo", "RBGP4Matrix", "backends", "matmul"]
+__all__ = [
+    "BackendInfo",
+    "RBGP4Matrix",
+    "Sequential",
+    "backends",
+    "get_num_threads",
+    "matmul",
+    "set_num_threads",
+]

@@ -20,6 +20,7 @@ from rbgp_graphs.gpu.operands import (
     as_pattern,
     as_values,
     check_dtype,
+    is_half,
     result_dtype,
 )
 from rbgp_graphs.gpu.transpose import transpose_values
@@ -51,7 +52,8 @@ class RBGP4Matrix:
     ----------
     pattern : RBGP4
         Where the nonzeros are.
-    values : array_like of float16, float32 or float64, shape (rows, row_degree)
+    values : array_like, shape (rows, row_degree)
+        Numbers of dtype float16, float32, float64, or bfloat16 (of the package ml_dtypes).
         The nonzeros, each row in ascending column order (the data of CSR). An array is shared,
         not copied: changes in place take effect in the next product. NaN and infinity are
         allowed.
@@ -66,7 +68,8 @@ class RBGP4Matrix:
     Notes
     -----
     The dtype of a product is NumPy's promotion of the values' and the operand's dtypes; integers
-    and bools are allowed as operands. float16 is accumulated in float32 and rounded once.
+    and bools are allowed as operands. float16 and bfloat16 are accumulated in float32 and
+    rounded once.
     Only stored entries take part: NaN or infinity in an operand reaches a result only where
     the pattern has a nonzero, while a dense product would turn ``0 * inf`` into NaN everywhere.
 
@@ -213,12 +216,10 @@ class RBGP4Matrix:
     def to_csr(self) -> sparse.csr_array[Any, tuple[int, int]]:
         """Return the matrix as a SciPy CSR array (see `rbgp_graphs.TensorProduct.to_csr`).
 
-        float16, which SciPy does not know, becomes float32.
+        float16 and bfloat16, which SciPy does not know, become float32.
         """
         values = self.values
-        return self.pattern.to_csr(
-            values.astype(np.float32) if values.dtype == np.float16 else values
-        )
+        return self.pattern.to_csr(values.astype(np.float32) if is_half(values.dtype) else values)
 
     # Products -------------------------------------------------------------------------------
 
@@ -297,7 +298,7 @@ class RBGP4Matrix:
         -------
         ndarray, shape (rows, row_degree)
             In the order of `values`, summed over the leading axes. The dtype is NumPy's promotion
-            of the two operands and float16.
+            of the two operands, or float64 if both hold integers.
 
         Raises
         ------
@@ -326,7 +327,7 @@ class RBGP4Matrix:
                 f"{right.shape}; expected ({rows},) and ({cols},), or (..., {rows}, N) and "
                 f"(..., {cols}, N) with equal leading axes and N"
             )
-        dtype = result_dtype(np.result_type(left, right, np.float16), left, right)
+        dtype = result_dtype(left.dtype, right) if _has_float(left, right) else np.dtype(float)
         inputs = {"dY": left, "X": right, "the values": self._stored.values}
         shape = (rows, self.nnz // rows)
         result = as_out(out, shape, dtype, inputs)
@@ -365,6 +366,10 @@ def _as_operand(name: str, value: Any) -> NDArray[Any]:
             f"{name} is an RBGP4Matrix, expected a dense operand; use {name}.to_dense()"
         )
     return as_array(name, value)
+
+
+def _has_float(*arrays: NDArray[Any]) -> bool:
+    return any(array.dtype.kind not in "biu" for array in arrays)
 
 
 def _sampled_shapes_fit(

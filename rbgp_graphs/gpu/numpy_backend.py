@@ -8,7 +8,7 @@ has the blocks of :math:`dY (S^T X)^T`. Both work in steps whose buffers stay in
 transposed product is that of the transposed pattern. Where too few rows share their columns,
 SciPy's CSR takes over.
 
-float16 is computed in float32 and rounded once.
+float16 and bfloat16 are computed in float32 and rounded once.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbgp_graphs.gpu.epilogue import finish
+from rbgp_graphs.gpu.operands import is_half
 from rbgp_graphs.gpu.transpose import transpose_values
 from rbgp_graphs.products import RBGP4
 
@@ -112,7 +113,7 @@ def _by_rows(
 
 
 def _compute_dtype(out: NDArray[Any]) -> np.dtype[Any]:
-    return np.dtype(np.float32) if out.dtype == np.float16 else out.dtype
+    return np.dtype(np.float32) if is_half(out.dtype) else out.dtype
 
 
 def _panel(X: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -11,9 +11,9 @@ from scipy import sparse
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, BackendError
 from rbgp_graphs.products import RBGP4
 
-#: The dtypes that values and results can have.
+#: The dtypes of NumPy that values and results can have, besides bfloat16 from ml_dtypes.
 DTYPES = (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64))
-_ALLOWED = "float16, float32 or float64"
+_ALLOWED = "float16, bfloat16, float32 or float64"
 #: DLPack's numbers for memory that the CPU can read: plain, and pinned by CUDA or by ROCm.
 _CPU_DEVICES = (1, 3, 11)
 #: Effort after which two arrays count as overlapping.
@@ -37,9 +37,19 @@ def as_values(pattern: RBGP4, values: Any) -> NDArray[Any]:
     return array
 
 
+def is_bfloat16(dtype: np.dtype[Any]) -> bool:
+    """Return whether a dtype is the bfloat16 of ml_dtypes, without importing that package."""
+    return dtype.name == "bfloat16"
+
+
+def is_half(dtype: np.dtype[Any]) -> bool:
+    """Return whether numbers of a dtype have 16 bits and are summed in float32."""
+    return dtype == np.float16 or is_bfloat16(dtype)
+
+
 def check_dtype(name: str, array: NDArray[Any]) -> None:
-    """Raise unless an array has one of `DTYPES`."""
-    if array.dtype in DTYPES:
+    """Raise unless an array has one of `DTYPES` or bfloat16."""
+    if array.dtype in DTYPES or is_bfloat16(array.dtype):
         return
     cure = "; cast it, for example with .astype(np.float32)" if array.dtype.kind in "biuf" else ""
     raise ArgumentTypeError(f"{name} has dtype {array.dtype}, expected {_ALLOWED}{cure}")
@@ -63,7 +73,7 @@ def as_array(name: str, value: Any) -> NDArray[Any]:
         raise ArgumentTypeError(
             f"{name} of type {type(value).__name__} cannot be read as an array: {error}"
         ) from error
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biuf" and not is_bfloat16(array.dtype):
         raise ArgumentTypeError(f"{name} has dtype {array.dtype}, expected real numbers")
     return array
 
@@ -84,10 +94,14 @@ def _check_device(name: str, value: Any) -> None:
 
 
 def result_dtype(values: np.dtype[Any], *operands: NDArray[Any]) -> np.dtype[Any]:
-    """Return the dtype of a product: NumPy's promotion, inside `DTYPES`."""
-    dtype = np.result_type(values, *(operand.dtype for operand in operands))
-    if dtype not in DTYPES:
-        given = ", ".join(str(d) for d in (values, *(operand.dtype for operand in operands)))
+    """Return the dtype of a product: NumPy's promotion, inside `DTYPES` or bfloat16."""
+    dtypes = (values, *(operand.dtype for operand in operands))
+    given = ", ".join(str(dtype) for dtype in dtypes)
+    try:
+        dtype = np.result_type(*dtypes)
+    except TypeError as error:
+        raise ArgumentTypeError(f"dtypes {given} have no common dtype: {error}") from None
+    if dtype not in DTYPES and not is_bfloat16(dtype):
         raise ArgumentTypeError(
             f"the result of dtypes {given} would have dtype {dtype}, expected {_ALLOWED}"
         )

@@ -46,7 +46,8 @@ def matmul(
     -------
     ndarray, shape (rows,) or (..., rows, N)
         `out` if given, else a new array. The dtype is NumPy's promotion of the dtypes of A and
-        X. float16 is accumulated in float32 and rounded once, after the activation.
+        X. float16 and bfloat16 are accumulated in float32 and rounded once, after the
+        activation.
 
     Raises
     ------

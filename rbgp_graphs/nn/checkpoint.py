@@ -58,7 +58,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ArgumentError(f"cannot read {path}: {error.strerror or error}") from error
     except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        raise FormatError(f"{path} is no checkpoint: {str(error).splitlines()[0]}") from error
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise FormatError(f"{path} is no checkpoint: {reason}") from error
     if not isinstance(state, dict):
         raise FormatError(f"{path} is no checkpoint: it holds a {type(state).__name__}")
     return state

@@ -191,11 +191,15 @@ def _points(document: Mapping[str, Any]) -> list[_Point]:
 
 def _point(case: Mapping[str, Any], measured: Mapping[str, Any]) -> _Point:
     point = _Point(
-        **{name: str(case[name]) for name in ("suite", "dtype", "product")},
-        **{
-            name: int(case[name])
-            for name in ("rows", "cols", "columns", "row_group", "nnz", "index_bytes")
-        },
+        suite=str(case["suite"]),
+        dtype=str(case["dtype"]),
+        product=str(case["product"]),
+        rows=int(case["rows"]),
+        cols=int(case["cols"]),
+        columns=int(case["columns"]),
+        row_group=int(case["row_group"]),
+        nnz=int(case["nnz"]),
+        index_bytes=int(case["index_bytes"]),
         threads=int(case.get("threads") or 1),
         sparsity=float(case["sparsity"]),
         name=str(measured["name"]),

@@ -188,7 +188,8 @@ def _add_bars(figure: go.Figure, entries: Sequence[_Entry]) -> None:
     ratios = [entry.measures.ratio for entry in entries]
     sizes = [float(entry.index_bytes) for entry in entries]
     # On a logarithmic axis bars have no zero; they start a bit below the smallest.
-    least, most = min(sizes) / 2, max(max(sizes), 2 * min(sizes))
+    least = max(1.0, min(sizes)) / 2
+    most = max(*sizes, 4 * least)
     for row, start, values, texts, color in (
         (grid_rows + 1, 0.0, ratios, [f"{value:.3f}" for value in ratios], style.BLUE),
         (grid_rows + 2, least, sizes, [as_bytes(value) for value in sizes], style.GREEN),

@@ -15,7 +15,7 @@ from rbgp_graphs.viz.page import Section, render
 
 #: Suffixes that `save` accepts.
 SUFFIXES = (".html", ".png", ".svg")
-_WIDTH = 1000
+_WIDTH = 800
 
 
 def save(
@@ -36,7 +36,7 @@ def save(
     path : str or os.PathLike
         Where to write; ends in ``.html``, ``.png`` or ``.svg``.
     width, height : int, optional
-        Size of an image in pixels, from 64 to 8192; that of the figure by default, or 1000
+        Size of an image in pixels, from 64 to 8192; that of the figure by default, or 800
         pixels wide.
     scale : int
         Dots of a PNG per pixel and axis, from 1 to 8.
@@ -96,7 +96,7 @@ def save(
 
 
 def _image(figure: Any, kind: str, width: int | None, height: int | None, scale: int) -> bytes:
-    kaleido = require("kaleido", "images")
+    kaleido, errors = require("kaleido", "images"), require("kaleido.errors", "images")
     content = figure.to_dict()
     layout = content["layout"]
     # A slider and buttons do nothing in an image, and the text alternative is not drawn.
@@ -115,7 +115,7 @@ def _image(figure: Any, kind: str, width: int | None, height: int | None, scale:
                 kopts={"mathjax": False},
             )
         )
-    except kaleido.errors.ChromeNotFoundError as error:
+    except errors.ChromeNotFoundError as error:
         raise MissingDependencyError(
             "images need Chrome or Chromium, and none was found; install one, for instance with: "
             "apt-get install chromium, or set BROWSER_PATH to it; .html needs none"

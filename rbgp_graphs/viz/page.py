@@ -92,14 +92,16 @@ def render(title: str, sections: Sequence[Section], footer: str) -> bytes:
         "config": style.CONFIG,
         "templates": {theme: style.template(theme) for theme in ("light", "dark")},
     }
+    # A page of one figure has its title once.
+    is_alone = [(each.title, len(each.figures)) for each in sections] == [(title, 1)]
     parts = [
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
         f'<meta http-equiv="Content-Security-Policy" content="{_policy(library, script)}">\n',
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
         f"<title>{html.escape(title)}</title>\n<style>\n{css}</style>\n</head>\n<body>\n",
         f"<header>\n<h1>{html.escape(title)}</h1>\n",
-        f"{_contents(sections) if len(sections) > 1 else ''}</header>\n<main>\n",
-        *(_section(number, section, title) for number, section in enumerate(sections, start=1)),
+        f"{'' if is_alone else _contents(sections)}</header>\n<main>\n",
+        *(_section(number, section, is_alone) for number, section in enumerate(sections, start=1)),
         f"</main>\n<footer><p>{html.escape(footer)}</p></footer>\n",
         f"{_data('settings', settings)}<script>{library}</script>\n<script>{script}</script>\n",
         "</body>\n</html>\n",
@@ -130,10 +132,9 @@ def _contents(sections: Sequence[Section]) -> str:
     return f'<nav aria-label="Contents">\n<ul>\n{items}</ul>\n</nav>\n'
 
 
-def _section(number: int, section: Section, page_title: str) -> str:
+def _section(number: int, section: Section, is_alone: bool) -> str:
     name = f"section-{number}"
-    # A page of one figure has its title once.
-    if section.title == page_title and len(section.figures) == 1:
+    if is_alone:
         content = "".join(_figure(f"{name}-figure-1", section.figures[0], section, is_alone=True))
         return f'<section id="{name}" aria-label="Figure">\n{content}</section>\n'
     paragraphs = (part.strip() for part in section.text.split("\n\n"))

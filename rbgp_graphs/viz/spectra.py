@@ -108,7 +108,9 @@ def spectrum(
         tickformat=",",
         range=[np.log10(_FOOT), np.log10(3 * top)],
     )
-    figure.update_layout(height=480, margin_t=110)
+    # The legend grows with the number of origins.
+    named = sum(trace.showlegend is not False for trace in figure.data)
+    figure.update_layout(height=480 + 20 * max(0, named - 5), margin_t=100 + 12 * named)
     attach(figure, _describe(subject, found, verdict), table)
     return figure
 
@@ -253,6 +255,7 @@ def _add_law(figure: go.Figure, found: spectral.Spectrum, verdict: spectral.Verd
                 "range": [0, 1.15 * float(y.max())],
                 "title": {"text": "density of the law"},
                 "showgrid": False,
+                "tickmode": "auto",
                 "nticks": 5,
             }
         )

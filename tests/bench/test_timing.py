@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gc
+import threading
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbgp_graphs.bench.timing import WallClock, summarize, take_turns
+from rbgp_graphs.bench.timing import WallClock, summarize, take_turns, wait_until_idle
 
 
 class Script:
@@ -30,7 +32,7 @@ def test_calls_take_turns_and_every_second_round_goes_backwards() -> None:
     order: list[str] = []
     calls = {name: (lambda name=name: order.append(name)) for name in "ab"}
     # One call each to see how long they take, then two rounds, each with a call to warm up.
-    times = take_turns(calls, rounds=2, timer=Script(0.1, 0.1, 1, 2, 3, 4), pause_seconds=0)
+    times = take_turns(calls, rounds=2, timer=Script(0.1, 0.1, 1, 2, 3, 4))
     assert order == ["a", "b", "a", "a", "b", "b", "b", "b", "a", "a"]
     assert (times["a"].smallest, times["a"].largest) == (1, 4)
     assert (times["b"].smallest, times["b"].largest) == (2, 3)
@@ -42,8 +44,8 @@ def test_a_long_call_is_not_warmed_up_and_a_short_one_is_repeated() -> None:
     def count(name: str) -> Any:
         return lambda: counts.update({name: counts[name] + 1})
 
-    take_turns({"long": count("long")}, rounds=3, timer=Script(1, 1, 1, 1), pause_seconds=0)
-    take_turns({"short": count("short")}, rounds=1, timer=Script(0.001, 0.001), pause_seconds=0)
+    take_turns({"long": count("long")}, rounds=3, timer=Script(1, 1, 1, 1))
+    take_turns({"short": count("short")}, rounds=1, timer=Script(0.001, 0.001))
     assert counts == {"long": 4, "short": 1 + 1 + 2}
 
 
@@ -69,3 +71,20 @@ def test_the_garbage_collector_goes_on_also_after_an_error() -> None:
     with pytest.raises(RuntimeError, match="on purpose"):
         take_turns({"fail": fail}, rounds=1)
     assert gc.isenabled()
+
+
+def test_waiting_ends_when_the_busy_thread_does() -> None:
+    end = time.perf_counter() + 0.1
+
+    def compute() -> None:
+        while time.perf_counter() < end:
+            pass
+
+    thread = threading.Thread(target=compute)
+    thread.start()
+    wait_until_idle()
+    assert time.perf_counter() >= end
+    thread.join()
+    start = time.perf_counter()
+    wait_until_idle()
+    assert time.perf_counter() - start < 0.4

@@ -47,6 +47,7 @@ GOOD: dict[tuple[str, ...], list[str]] = {
     ("matmul",): ["weights.rbgp", "--batch", "2"],
     ("bench",): ["tiles", "--quick", "--rounds", "1"],
     ("search",): ["16", "16", "4", "--tries", "4"],
+    ("train",): ["--model", "vgg19", "--width", "0.015625", "--sparsity", "50%", "--epochs", "1"],
     ("demo",): [],
     ("doctor",): [],
 }

@@ -62,7 +62,7 @@ def test_a_stored_certificate_comes_back_and_proves_its_claim(data: bytes) -> No
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.one_of(biregular_graphs(), lifts(), patterns(max_side=3)))
 def test_the_certificates_of_every_verdict_can_be_stored(obj: Pattern) -> None:
     if isinstance(obj, BipartiteGraph) and obj.degrees is None:
@@ -92,9 +92,8 @@ def test_values_and_certificates_stand_in_one_file(tmp_path: Path) -> None:
     assert loaded.check_certificates() == {"whole": True, "outer": True, "inner": True}
 
 
-@pytest.mark.parametrize("objective", ["balanced", "gap"])
-def test_a_large_pattern_with_its_proofs_takes_less_than_a_kilobyte(objective: Any) -> None:
-    pattern = rg.design(4096, 4096, 0.9375, objective=objective)
+def test_a_large_pattern_with_its_proofs_takes_less_than_a_kilobyte() -> None:
+    pattern = rg.design(4096, 4096, 0.9375)
     data = proved(pattern)
     assert len(data) < 1024
     assert all(loads(data).check_certificates().values())

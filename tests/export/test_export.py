@@ -7,7 +7,7 @@ import pytest
 
 from rbgp_graphs import export
 
-HEAVY = ("networkx", "igraph", "scipy.io", "torch", "numba")
+HEAVY = ("networkx", "igraph", "scipy.io", "torch", "numba", "jax", "onnx", "tensorflow")
 
 
 @pytest.mark.parametrize("module", ["rbgp_graphs.export", "rbgp_graphs.gpu"])

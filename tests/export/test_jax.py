@@ -22,7 +22,7 @@ PATTERN = RBGP4(complete(2, 2), (2, 1), read_mask(np.eye(2)), (1, 1))
 
 
 # Every new shape is compiled.
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(exportables, st.sampled_from(LAYOUTS))
 def test_every_layout_holds_the_same_matrix(obj: Exportable, layout: Any) -> None:
     mask = to_jax(obj, layout=layout)

@@ -320,5 +320,5 @@ def test_tensors_that_are_larger_than_their_storage_are_refused(tmp_path: Path) 
 
 
 def test_a_pattern_without_its_matrix_is_not_needed_for_rules() -> None:
-    pattern = TensorProduct(complete(8, 8), complete(10**4, 10**4))
+    pattern = TensorProduct(complete(8, 8), complete(100, 100))
     assert masks_for_model({"w": pattern.shape}, {"w": pattern}) == {"w": pattern}

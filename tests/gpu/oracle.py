@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -37,21 +38,26 @@ def normal(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> NDAr
     return np.asarray(rng.standard_normal(shape)).astype(dtype)
 
 
+def finfo(dtype: Any) -> Any:
+    """Return the limits of a dtype, also of bfloat16."""
+    return ml_dtypes.finfo(dtype)
+
+
 def assert_close(
     result: NDArray[Any], left: NDArray[Any], right: NDArray[Any], dtype: Any = None
 ) -> None:
     """Compare a product with ``left @ right`` in float64.
 
     The bound is that of a sum of n products in any order in the precision of the sums, which is
-    float32 for float16 (Higham, Accuracy and Stability of Numerical Algorithms, 3.5), and of
+    float32 for 16-bit numbers (Higham, Accuracy and Stability of Numerical Algorithms, 3.5), and of
     one rounding at the end. It counts twice because float64 has its own error.
     """
     expected_dtype = np.dtype(result.dtype if dtype is None else dtype)
     assert result.dtype == expected_dtype
     left, right = left.astype(np.float64), right.astype(np.float64)
     expected, size = left @ right, np.abs(left) @ np.abs(right)
-    sums = np.finfo(np.float32 if expected_dtype == np.float16 else expected_dtype)
-    stored = np.finfo(expected_dtype)
+    sums = finfo(np.float32 if expected_dtype.itemsize == 2 else expected_dtype)
+    stored = finfo(expected_dtype)
     terms = (left.shape[-1] + 1) * float(sums.eps) / 2
     bound = 2 * terms / (1 - terms) * size + float(stored.eps) * np.abs(expected)
     bound = bound + float(stored.smallest_subnormal)

@@ -15,6 +15,7 @@ from rbgp_graphs.products import RBGP4
 from rbgp_graphs.testing.strategies import rbgp4_patterns
 from tests.gpu.oracle import DTYPES, assert_close, dense, dtypes, matrix_of, normal, seeds
 
+
 @pytest.fixture(autouse=True, scope="module")
 def _only_numpy() -> Iterator[None]:
     with mock.patch.object(backend, "_TABLE", (backend.choose("numpy"),)):

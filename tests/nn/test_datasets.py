@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rbgp_graphs import ArgumentError, FormatError, RBGPError
+from rbgp_graphs import ArgumentError, FormatError
 from rbgp_graphs.nn import load_cifar, load_digits
 
 
@@ -154,7 +155,7 @@ def test_a_damaged_file_is_read_or_refused_and_nothing_else(
     write_cifar_10(folder)
     cut = DATA[:place] if byte == 256 else DATA[:place] + bytes([byte]) + DATA[place + 1 :]
     (folder / "test_batch").write_bytes(cut)
-    try:
-        assert load_cifar(folder).test.shape[1:] == (3, 32, 32)
-    except RBGPError as error:
-        assert "test_batch" in str(error)
+    found = None
+    with contextlib.suppress(FormatError):
+        found = load_cifar(folder)
+    assert found is None or found.test.shape[1:] == (3, 32, 32)

@@ -89,9 +89,9 @@ def test_initial_outputs_have_the_spread_of_a_dense_layer_of_that_fan_in() -> No
     layer = RBGP4Linear(1024, 1024, sparsity=0.9375)
     dense = torch.nn.Linear(64, 1024)
     assert layer.values.abs().max() <= 1 / 64**0.5
-    assert layer.values.std() == pytest.approx(dense.weight.std().item(), rel=0.02)
+    assert layer.values.std().item() == pytest.approx(dense.weight.std().item(), rel=0.02)
     x = torch.randn(64, 1024)
-    assert layer(x).std() == pytest.approx(dense(x[:, :64]).std().item(), rel=0.05)
+    assert layer(x).std().item() == pytest.approx(dense(x[:, :64]).std().item(), rel=0.05)
 
 
 # Files --------------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ def test_wrong_inputs_are_refused() -> None:
     layer = layer_of(plain())
     with pytest.raises(ArgumentError, match=r"expected \(\.\.\., 12\)"):
         layer(torch.ones(3, 13))
-    with pytest.raises(ArgumentTypeError, match="float64 and the layer torch.float32"):
+    with pytest.raises(ArgumentTypeError, match=r"float64 and the layer torch\.float32"):
         layer(torch.ones(3, 12, dtype=torch.float64))
     with pytest.raises(ArgumentTypeError, match="floating-point"):
         layer(torch.ones(3, 12, dtype=torch.int64))

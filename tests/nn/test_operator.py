@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.autograd.gradcheck import GradcheckError
 
 from rbgp_graphs import BackendError, FormatError, complete, dumps
 from rbgp_graphs.gpu import RBGP4Matrix
@@ -83,7 +84,7 @@ def test_a_wrong_gradient_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(operator, "sampled", lambda *a, **k: 1.001 * right(*a, **k))
     pattern = plain()
     values = values_of(pattern).requires_grad_()
-    with pytest.raises(torch.autograd.gradcheck.GradcheckError):
+    with pytest.raises(GradcheckError):
         torch.autograd.gradcheck(
             lambda v: product(v, normal(2, pattern.cols), None, encode_pattern(pattern)), (values,)
         )

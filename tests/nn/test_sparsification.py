@@ -131,7 +131,7 @@ def test_weights_are_drawn_anew_for_the_fan_in_that_is_left() -> None:
         model = network()
         sparsify(model, 0.75, structure=structure)  # type: ignore[arg-type]
         weight = model[5].values if structure == "rbgp4" else model[5].weight
-        assert weight.abs().max() == pytest.approx(32**-0.5, rel=0.01)
+        assert weight.abs().max().item() == pytest.approx(32**-0.5, rel=0.01)
 
 
 def test_the_same_seed_gives_the_same_masks() -> None:

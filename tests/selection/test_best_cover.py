@@ -80,3 +80,14 @@ def test_the_script_writes_a_catalogue_and_goes_on_with_it(
     monkeypatch.setattr("sys.argv", [*words, "8", "8", "3", "--missing"])
     main()
     assert file.read_bytes() == before
+    monkeypatch.setattr("sys.argv", [*words[:3], "--again"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert "2 of 2 records found again" in capsys.readouterr().out
+    line = file.read_text().splitlines()[1].replace('"seed":0', '"seed":7')
+    file.write_text(line.replace('"seed":1', '"seed":7') + "\n")
+    monkeypatch.setattr("sys.argv", [*words[:3], "--again"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "of 1 records found again" in capsys.readouterr().out

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from rbgp_graphs import families, ramanujan
 from rbgp_graphs.cli import main
-from rbgp_graphs.constructions.recipes import from_recipe
+from rbgp_graphs.constructions.recipes import _KINDS, from_recipe
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, FormatError
 from rbgp_graphs.selection.explicit import explicit_member
 from rbgp_graphs.selection.families import Family, FamilyMember
@@ -108,6 +108,11 @@ def test_no_shape_is_missing_from_the_families() -> None:
             if explicit_member(left, right, degree) is not None:
                 other = (right, left, left * degree // right)
                 assert (left, right, degree) in known or other in known
+
+
+def test_every_kind_of_recipe_with_parameters_alone_is_a_family() -> None:
+    stored = {"abelian_cover", "bitmask", "cyclic_lift", "edges", "lift", "transpose", "two_lift"}
+    assert {family.name for family in families()} == {*_KINDS} - stored
 
 
 def test_the_names_are_sorted_and_different() -> None:

@@ -146,7 +146,7 @@ def test_random_graphs_are_drawn_until_one_is_ramanujan(request_: Request) -> No
     [
         ((7, 4, 4), "complete"),
         ((57, 57, 8), "projective_plane"),
-        ((60, 60, 4), "lps"),
+        ((168, 168, 4), "lps"),
         ((32, 32, 8), "field_lift"),
         ((25, 15, 3), "array_code"),
         ((15, 25, 5), "transpose"),

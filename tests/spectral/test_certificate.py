@@ -245,7 +245,7 @@ def test_a_disconnected_factor_refutes_the_product() -> None:
     pattern = TensorProduct(rg.projective_plane(2), split)
     verdict = proved(pattern)
     assert (verdict.status, verdict.connected) == ("refuted", False)
-    assert isinstance(stored(verdict).proof.factor, Disconnected)  # type: ignore[attr-defined]
+    assert isinstance(stored(verdict).proof.factor, Disconnected)  # type: ignore[union-attr]
     assert stored(verdict).check(pattern)
 
 
@@ -530,3 +530,27 @@ def test_a_missing_flint_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "flint", None)
     with pytest.raises(MissingDependencyError, match="flint"):
         proved(plain(rg.field_lift(4, 4, 3, 6)))
+
+
+@pytest.mark.parametrize("options", [{}, {"two_sided": True}, {"theorems": False}], ids=str)
+def test_degenerate_graphs_are_refused_or_rightly_refuted(options: dict[str, bool]) -> None:
+    empty = BipartiteGraph.from_biadjacency(np.zeros((3, 3)))
+    irregular = BipartiteGraph.from_biadjacency([[1, 1], [0, 1]])
+    for graph, message in ((empty, "no edges"), (irregular, "not biregular")):
+        with pytest.raises(ArgumentError, match=message):
+            verify(graph, level="proved", **options)
+        assert not any(
+            Certificate(ramanujan=claim, digest=graph.digest, proof=certificate.proof).check(graph)
+            for certificate in _CERTIFICATES
+            for claim in (True, False)
+        )
+    with pytest.raises(ArgumentError, match="twice"):
+        BipartiteGraph.from_edges([(0, 0), (0, 0)], shape=(1, 1))
+    matching = rg.random_biregular(5, 5, 1, rng=0)
+    star, edge = rg.complete(1, 4), rg.complete(1, 1)
+    parted = BipartiteGraph.from_biadjacency(np.kron(np.eye(2), np.ones((3, 3))))
+    for graph, expected in ((matching, False), (star, True), (edge, True), (parted, False)):
+        verdict = verify(graph, level="proved", **options)
+        assert verdict.is_ramanujan is expected
+        assert verdict.status == ("proved" if expected else "refuted")
+        assert stored(verdict).check(graph)

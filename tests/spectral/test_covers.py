@@ -60,7 +60,7 @@ def blocks_of(graph: BipartiteGraph, orders: tuple[int, ...], copies_first: bool
     return blocks
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(covers())
 def test_the_matrices_of_all_characters_have_the_spectrum_of_the_graph(
     cover: tuple[BipartiteGraph, tuple[int, ...], bool],
@@ -80,7 +80,7 @@ def test_the_matrices_of_all_characters_have_the_spectrum_of_the_graph(
     np.testing.assert_allclose(np.unique(values.round(5)), distinct, atol=2e-5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(covers(), st.integers(0, 30), st.integers(0, 2**50), st.integers(1, 400))
 def test_an_accepted_cover_is_always_below_the_threshold(
     cover: tuple[BipartiteGraph, tuple[int, ...], bool], bits: int, shift: int, tenths: int

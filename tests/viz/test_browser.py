@@ -5,10 +5,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from rbgp_graphs import RBGP4, random_biregular, viz
+from rbgp_graphs import RBGP4, TensorProduct, design_space, projective_plane, random_biregular, viz
+from rbgp_graphs.testing.strategies import bipartite_graphs, patterns
+from rbgp_graphs.viz.layers import zoom_looks
+from rbgp_graphs.viz.page import read_asset
+from rbgp_graphs.viz.raster import rasterize
+from rbgp_graphs.viz.zoom import zoom_data
+from tests.viz.test_raster import averages, windows
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -89,7 +98,9 @@ def test_the_page_opens_offline_in_both_themes_and_widths(
 
 def test_the_images_of_tiles_and_mask_are_both_drawn(browser: Any, address: str) -> None:
     page = Visit(browser, address, "light", 1280).page
-    images = page.evaluate("document.querySelector('.plot').querySelectorAll('.imagelayer image')")
+    images = page.evaluate(
+        "document.querySelector('.plot.square').querySelectorAll('.imagelayer image')"
+    )
     assert len(images) == 2
     page.close()
 
@@ -108,3 +119,172 @@ def test_the_theme_follows_the_reader_and_no_button_uploads(browser: Any, addres
     assert "Reset axes" in buttons
     assert not [name for name in buttons if "share" in name.lower() or "cloud" in name.lower()]
     page.close()
+
+
+@pytest.fixture(scope="module")
+def script(browser: Any) -> Iterator[Any]:
+    """An empty page with the script of the figures."""
+    page = browser.new_page()
+    page.add_script_tag(content=read_asset("figures.js"))
+    yield page
+    page.close()
+
+
+@settings(max_examples=60)
+@given(st.one_of(patterns(), bipartite_graphs(min_side=1, max_side=20)), st.data())
+def test_a_page_draws_the_mask_at_every_window_and_zoom(
+    script: Any, subject: Any, data: st.DataObject
+) -> None:
+    is_product = isinstance(subject, TensorProduct)
+    mask = subject.mask() if is_product else subject.biadjacency().toarray()
+    rows, cols = (windows(data.draw, size) for size in subject.shape)  # type: ignore[arg-type]
+    pixels = data.draw(st.integers(2, 24))
+    packed = zoom_data(subject, rows, cols)
+    assert packed is not None
+    found = script.evaluate(
+        """([data, rows, cols]) => {
+            const shown = window.rbgpFigures.view(data, rows, cols);
+            shown.density = shown.density.map(line => Array.from(line));
+            return shown;
+        }""",
+        [{**packed, **zoom_looks(subject), "pixels": pixels}, rows, cols],
+    )
+    expected = rasterize(subject, rows, cols, pixels)
+    assert found["rowEdges"] == expected.row_edges.tolist()
+    assert found["colEdges"] == expected.col_edges.tolist()
+    share = averages(mask, expected.row_edges, expected.col_edges)
+    np.testing.assert_allclose(found["density"], share, atol=1e-12)
+
+
+@pytest.fixture(scope="module")
+def living(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, RBGP4]]:
+    """A page with every figure that does something, and the pattern it is about."""
+    outer, inner = random_biregular(64, 128, 16, rng=0), random_biregular(32, 32, 8, rng=1)
+    shifts = np.arange(outer.num_edges) % 32
+    pattern = RBGP4(outer, (4, 1), inner, (2, 4), shifts=shifts)
+    space = design_space(30, 30, 0.5, device="default")
+    path = viz.report(
+        pattern,
+        tmp_path_factory.mktemp("living") / "report.html",
+        extra=[
+            viz.Section("Graph", figure=viz.graph(projective_plane(2))),
+            viz.Section("Candidates", figure=viz.design_space(space, pictures=64)),
+        ],
+    )
+    assert pattern.shape == (16384, 16384)
+    visit = Visit(browser, path.as_uri(), "light", 1280)
+    visit.page.evaluate(
+        """() => {
+            window.plots = {};
+            document.querySelectorAll('.plot').forEach(plot => {
+                const figure = JSON.parse(document.getElementById(plot.dataset.figure).textContent);
+                const kind = figure.action && figure.action.kind;
+                if (kind) { window.plots[kind] = plot; }
+            });
+        }"""
+    )
+    yield visit.page, pattern
+    assert visit.complaints == []
+    visit.page.close()
+
+
+def test_zooming_draws_single_cells(living: tuple[Any, RBGP4]) -> None:
+    page, pattern = living
+    row = 5000
+    col = int(pattern.row(row)[3])
+    rows, cols = (row - 20, row + 30), (col - 25, col + 25)
+    page.evaluate(
+        """([rows, cols]) => window.Plotly.relayout(window.plots.zoom, {
+            'xaxis.range': [cols[0] - 0.5, cols[1] - 0.5],
+            'yaxis.range': [rows[1] - 0.5, rows[0] - 0.5],
+        }).then(() => null)""",
+        [rows, cols],
+    )
+    wait_for(page, "Array.isArray(window.plots.zoom.data[0].text)")
+    hover = page.evaluate(
+        """() => {
+            const hover = window.plots.zoom.data[0];
+            return {
+                x: hover.x, y: hover.y, text: hover.text, z: hover.z.map(l => Array.from(l)),
+                images: window.plots.zoom.layout.images.map(i => [i.name, i.sizex, i.sizey]),
+            };
+        }"""
+    )
+    # The browser may show a little more to keep cells square.
+    first_row, first_col = int(hover["y"][0] + 0.5), int(hover["x"][0] + 0.5)
+    assert first_row <= rows[0] < rows[1] <= hover["y"][-1] + 0.5
+    assert first_col <= cols[0] < cols[1] <= hover["x"][-1] + 0.5
+    for i, line in enumerate(hover["z"]):
+        for j, share in enumerate(line):
+            cell = first_row + i, first_col + j
+            assert share == (cell in pattern)
+            parts = hover["text"][i][j].split("<br>")
+            assert parts[0] == "row {}, column {}".format(*cell)
+            assert (parts[1] == "nonzero") == (cell in pattern)
+            named = zip(pattern.factor_names, pattern.factor_positions(*cell), strict=True)
+            assert parts[2:] == [f"{name}: vertices {u}, {v}" for name, (u, v) in named]
+    assert [name for name, *_ in hover["images"]] == ["tiles", "mask"]
+    page.evaluate(
+        """() => window.Plotly.relayout(window.plots.zoom, {
+            'xaxis.range': [-0.5, 16383.5], 'yaxis.range': [16383.5, -0.5]}).then(() => null)"""
+    )
+    wait_for(page, "window.plots.zoom.layout.images[1].sizex >= 16384")
+
+
+def test_vertices_show_their_neighbors(living: tuple[Any, RBGP4]) -> None:
+    page, _ = living
+    plane = projective_plane(2)
+    page.evaluate("window.plots.neighbors.focus()")
+    page.keyboard.press("ArrowDown")
+    expected = "left vertex 0: neighbours " + ", ".join(map(str, plane.neighbors(0).tolist()))
+    told = "window.plots.neighbors.parentElement.querySelector('.live').textContent"
+    assert page.evaluate(told) == expected
+    assert page.evaluate("window.plots.neighbors.data[1].x") == [0, 1, None] * 3
+    heights = page.evaluate("window.plots.neighbors.data[3].y")
+    ends = page.evaluate("window.plots.neighbors.data[1].y")[1::3]
+    assert ends == [heights[v] for v in plane.neighbors(0).tolist()]
+    page.keyboard.press("Escape")
+    assert page.evaluate(told).startswith("Point at a vertex")
+    place = page.evaluate(
+        """() => {
+            const plot = window.plots.neighbors, layout = plot._fullLayout;
+            plot.scrollIntoView({ block: "center" });
+            const box = plot.getBoundingClientRect(), heights = plot.data[3].y;
+            return [
+                box.left + layout.xaxis._offset + layout.xaxis.l2p(1),
+                box.top + layout.yaxis._offset + layout.yaxis.l2p(heights[4]),
+            ];
+        }"""
+    )
+    page.mouse.move(place[0] - 2, place[1])
+    page.mouse.move(*place)
+    wait_for(page, told + ".startsWith('right vertex 4')")
+    of_4 = ", ".join(map(str, plane.T.neighbors(4).tolist()))
+    assert page.evaluate(told) == f"right vertex 4: neighbours {of_4}"
+
+
+def test_the_slider_goes_through_the_steps(living: tuple[Any, RBGP4]) -> None:
+    page, pattern = living
+    slider = page.get_by_role("slider", name="Step")
+    assert slider.get_attribute("max") == "15"
+    slider.focus()
+    for _ in range(2):
+        page.keyboard.press("ArrowRight")
+    caption = "window.plots.frames.layout.annotations[0].text"
+    tile = int(pattern.outer.neighbors(0)[2])
+    wait_for(page, f"{caption}.includes('Step 3 of 16</b>, tile (0, {tile})')")
+    assert slider.get_attribute("aria-valuetext") == "Step 3"
+
+
+def test_a_candidate_can_be_chosen(living: tuple[Any, RBGP4]) -> None:
+    page, _ = living
+    choice = page.get_by_role("combobox", name="Candidate")
+    labels = choice.locator("option").all_text_contents()
+    found = design_space(30, 30, 0.5, device="default")
+    front = sorted((c for c in found if c.pareto), key=lambda c: c.seconds)
+    assert len(labels) == len(front)
+    for place in (0, len(front) - 1):
+        choice.select_option(index=place)
+        wait_for(page, f"window.plots.candidates.data[2].x[0] === {1e3 * front[place].seconds!r}")
+        cells = page.evaluate("window.plots.candidates.data[3].z")
+        assert np.array_equal(cells, front[place].build().mask())

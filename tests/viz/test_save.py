@@ -57,9 +57,10 @@ def test_without_a_browser_the_error_says_what_to_install(
     figure: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kaleido = pytest.importorskip("kaleido", reason="kaleido is not installed")
+    from kaleido.errors import ChromeNotFoundError
 
     def fail(*_: object, **__: object) -> bytes:
-        raise kaleido.errors.ChromeNotFoundError
+        raise ChromeNotFoundError
 
     monkeypatch.setattr(kaleido, "calc_fig_sync", fail)
     with pytest.raises(MissingDependencyError, match="apt-get install chromium"):

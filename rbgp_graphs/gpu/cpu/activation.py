@@ -135,8 +135,10 @@ def _erfc_fit(degree: int) -> list[float]:
 
 
 def _horner(emit: Emitter, coefficients: list[float], x: Value) -> Value:
-    *rest, value = (emit.constant(x.type, float(np.float32(c)) if x.type.element is F32 else c)
-                    for c in coefficients)
+    *rest, value = (
+        emit.constant(x.type, float(np.float32(c)) if x.type.element is F32 else c)
+        for c in coefficients
+    )
     for c in reversed(rest):
         value = emit.fma(value, x, c)
     return value

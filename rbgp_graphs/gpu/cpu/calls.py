@@ -208,7 +208,6 @@ class SampledCall:
     num_threads: int
     sum_dtype: np.dtype[Any]
 
-
     def pack_table(self, *, x_row: int, x_col: int, rows: int) -> NDArray[np.int64]:
         """Return the job table for packing `rows` rows of an operand."""
         from rbgp_graphs.gpu.cpu.job import table

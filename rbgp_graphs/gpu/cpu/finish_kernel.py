@@ -50,9 +50,7 @@ def finish_text(storage: Storage, lanes: int, activation: str | None) -> str:
         def next_to_each_other() -> tuple[()]:
             def vector(n: Value) -> None:
                 x = result(emit.at(start, emit.mul(n, sum_size)), biases)
-                emit.store_vector(
-                    storage.to_stored(emit, x), emit.at(goal, emit.mul(n, size))
-                )
+                emit.store_vector(storage.to_stored(emit, x), emit.at(goal, emit.mul(n, size)))
 
             emit.loop(0, whole, vector, step=lanes)
             with emit.when(emit.is_less(whole, width)):

@@ -88,9 +88,7 @@ class _SampledKernel:
             ys.append(emit.at(y, emit.mul(number, read["panel_row"])))
             goals.append(emit.at(goal, emit.mul(number, read["value_row"])))
         degree = read["inner_degree"]
-        whole = emit.mul(
-            emit.divmod(degree, emit.integer(self.neighbours))[0], self.neighbours
-        )
+        whole = emit.mul(emit.divmod(degree, emit.integer(self.neighbours))[0], self.neighbours)
         step = self.neighbours
         emit.loop(0, whole, lambda j: self._block(j, step, ys, x, columns, goals, p), step=step)
         if step > 1:
@@ -167,7 +165,9 @@ class _SampledKernel:
             goal = emit.at(place, offset * size)
             zero = ir.Constant(part.type, None)
             (before,) = emit.choose(
-                is_first, lambda zero=zero: [zero], lambda k=part.type, a=goal: [emit.load_vector(k, a)]
+                is_first,
+                lambda zero=zero: [zero],
+                lambda k=part.type, a=goal: [emit.load_vector(k, a)],
             )
             emit.store_vector(emit.build.fadd(part, before), goal)
 

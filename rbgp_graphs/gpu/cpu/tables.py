@@ -125,4 +125,3 @@ def _make(pattern: RBGP4) -> Tables:
         cols=pattern.cols,
         incoming=incoming,
     )
-

@@ -48,9 +48,7 @@ class _TransposedKernel:
             entry = emit.at(tiles, emit.mul(e, 24))
             first_row, skipped, table = (emit.load_int(entry, i) for i in range(3))
             inner = emit.at(read.pointer("inner"), emit.mul(table, 4))
-            values = emit.at(
-                read.pointer("values"), emit.mul(skipped, self.storage.stored_bytes)
-            )
+            values = emit.at(read.pointer("values"), emit.mul(skipped, self.storage.stored_bytes))
 
             def group(g: Value) -> None:
                 row = emit.add(first_row, emit.mul(g, read["group_step"]))

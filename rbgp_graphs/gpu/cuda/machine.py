@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rbgp_graphs._validation import require
 from rbgp_graphs.errors import BackendError, MissingDependencyError
@@ -42,6 +43,9 @@ class Machine(Protocol):
 
     def address(self, array: Any) -> int:
         """Return where an array begins."""
+
+    def to_host(self, array: Any) -> NDArray[Any]:
+        """Return a copy of an array in the memory of the CPU."""
 
     def run(self, launch: Launch, arguments: Sequence[Any]) -> None:
         """Compile a kernel if need be and launch it; None is passed as a null pointer."""
@@ -110,6 +114,11 @@ class CuPyMachine:
     def address(self, array: Any) -> int:
         """Return where an array begins."""
         return int(array.data.ptr)
+
+    def to_host(self, array: Any) -> NDArray[Any]:
+        """Return a copy of an array in the memory of the CPU; waits for the device."""
+        copy: NDArray[Any] = self._cupy.asnumpy(array)
+        return copy
 
     def run(self, launch: Launch, arguments: Sequence[Any]) -> None:
         """Launch a kernel on the current stream of the device."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 import weakref
@@ -111,20 +112,13 @@ class Products:
         if transposed:
             values = self.transpose_values(pattern, values)
         prepared = self._prepare(pattern, transposed)
-        size = prepared.size
         if out.size == 0:
             return
         operand, result = _matrices(xp, X), _matrices(xp, out, is_result=True)
-        if size.nnz and operand.size:
-            total = xp.float64 if out.dtype == xp.float64 else xp.float32
-            offset = None if bias is None else xp.ascontiguousarray(bias, dtype=total)
-            values = self._as_kernel_input(values)
-            self._forward(prepared, values, operand, result, offset, activation)
-        else:
-            blank = xp.zeros((len(result), size.cols, result.shape[2]), out.dtype)
-            result[...] = gather.forward(
-                xp, self._machine.special, size, prepared.tables, values, blank, bias, activation
-            )
+        total = xp.float64 if out.dtype == xp.float64 else xp.float32
+        offset = None if bias is None else xp.ascontiguousarray(bias, dtype=total)
+        values = self._as_kernel_input(values)
+        self._forward(prepared, values, operand, result, offset, activation)
         if not _share_memory(self._machine, result, out):
             out[...] = result.reshape(out.shape)
 
@@ -174,21 +168,51 @@ class Products:
         size = prepared.size
         source = xp.ascontiguousarray(values)
         result = xp.empty((size.rows, size.row_degree), source.dtype)
-        if size.nnz == 0:
-            return result
         launch = transpose_launch(size, source.dtype.name)
 
-        def check(one: Launch) -> str | None:
-            numbers = self._numbers(source.shape, source.dtype)
-            ordered = xp.empty_like(result)
-            self._launch_transpose(one, prepared, numbers, ordered)
-            expected = self._gather_transpose(prepared, numbers)
-            return None if bool((ordered == expected).all()) else "values at wrong places"
-
+        check = functools.partial(self._check_transpose, prepared=prepared, dtype=source.dtype)
         if self._first_usable([launch], check):
             self._launch_transpose(launch, prepared, source, result)
             return result
         return self._gather_transpose(prepared, source)
+
+    def check(self, pattern: RBGP4, dtype: Any, n: int, activation: str | None) -> list[Verdict]:
+        """Run every kernel that these products could use, on random numbers.
+
+        Parameters
+        ----------
+        pattern : RBGP4
+            The pattern.
+        dtype : dtype
+            Of all operands.
+        n : int
+            Columns of the operands.
+        activation : {"relu", "gelu", "silu"} or None
+            What ends the products.
+
+        Returns
+        -------
+        list of Verdict
+            One for each kernel, of now and not of an earlier run, compared with tier 0. Then
+            one of tier 0 itself, compared with NumPy.
+        """
+        transposed = self._prepare(pattern, transposed=True)
+        assert isinstance(transposed, _PreparedTranspose)
+        verdicts = []
+        aligned = n * dtype.itemsize % VECTOR_BYTES == 0
+        for prepared in (self._prepare(pattern, transposed=False), transposed):
+            for launch in self._forward_launches(
+                prepared.size, dtype.name, n, 1, aligned, activation
+            ):
+                check = self._check_forward
+                verdicts.append(self._try(launch, check, prepared, dtype, n, activation))
+        prepared, limit = self._prepare(pattern, transposed=False), self._machine.shared_limit
+        sampled = sampled_launch(prepared.size, dtype.name, n, aligned=aligned, shared_limit=limit)
+        verdicts.append(self._try(sampled, self._check_sampled, prepared, dtype))
+        launch = transpose_launch(transposed.size, dtype.name)
+        verdicts.append(self._try(launch, self._check_transpose, transposed, dtype))
+        problem = _problem_of(lambda: self._check_gather(pattern, prepared))
+        return [*verdicts, Verdict(variant="gather()", problem=problem)]
 
     # Choice of a kernel ---------------------------------------------------------------------
 
@@ -201,10 +225,13 @@ class Products:
         bias: Any,
         activation: str | None,
     ) -> None:
-        launches = self._forward_launches(prepared, X, Y, activation)
+        aligned = self._is_aligned(X) and self._is_aligned(Y)
+        batches, _, n = X.shape
+        launches = self._forward_launches(
+            prepared.size, X.dtype.name, n, batches, aligned, activation
+        )
         launch = self._first_usable(
-            launches,
-            lambda one: self._check_forward(one, prepared, X.dtype, X.shape[2], activation),
+            launches, lambda one: self._check_forward(one, prepared, X.dtype, n, activation)
         )
         if launch is not None:
             self._launch_forward(launch, prepared, values, X, Y, bias)
@@ -221,21 +248,24 @@ class Products:
         )
 
     def _forward_launches(
-        self, prepared: _Prepared, X: Any, Y: Any, activation: str | None
+        self,
+        size: Dimensions,
+        dtype: str,
+        n: int,
+        batches: int,
+        aligned: bool,
+        activation: str | None,
     ) -> list[Launch]:
-        """Return launches for this product, the one expected to be fastest first."""
-        aligned = self._is_aligned(X) and self._is_aligned(Y)
-        batches, _, n = X.shape
+        """Return launches for a product, the one expected to be fastest first."""
         problem: dict[str, Any] = {
             "batches": batches,
             "aligned": aligned,
             "activation": activation,
             "shared_limit": self._machine.shared_limit,
         }
-        tensor_core = tensor_core_candidate(
-            prepared.size, X.dtype.name, n, capability=self._machine.capability, **problem
-        )
-        portable = forward_launch(prepared.size, X.dtype.name, n, **problem)
+        capability = self._machine.capability
+        tensor_core = tensor_core_candidate(size, dtype, n, capability=capability, **problem)
+        portable = forward_launch(size, dtype, n, **problem)
         return [portable] if tensor_core is None else [tensor_core, portable]
 
     def _first_usable(
@@ -254,14 +284,7 @@ class Products:
             return known
         verdict = self._verdicts.find(key)
         if verdict is None:
-            try:
-                problem = check(launch)
-            except MemoryError:
-                raise
-            # A driver or a compiler may raise anything; the product goes on without the kernel.
-            except Exception as error:
-                problem = f"{type(error).__name__}: {error}"
-            verdict = Verdict(variant=launch.variant, problem=problem)
+            verdict = self._try(launch, check)
             self._verdicts.add(key, verdict)
         if verdict.problem is not None:
             warnings.warn(
@@ -272,6 +295,11 @@ class Products:
             )
         self._usable[key] = verdict.problem is None
         return self._usable[key]
+
+    @staticmethod
+    def _try(launch: Launch, check: Callable[..., str | None], *arguments: Any) -> Verdict:
+        problem = _problem_of(lambda: check(launch, *arguments))
+        return Verdict(variant=launch.variant, problem=problem)
 
     # Checks at first use --------------------------------------------------------------------
 
@@ -309,6 +337,28 @@ class Products:
         expected = gather.sampled(xp, size, prepared.tables, dY, X)
         magnitude = gather.sampled(xp, size, prepared.tables, abs(dY), abs(X))
         return _difference(xp, result, expected, magnitude, 2 * n)
+
+    def _check_transpose(
+        self, launch: Launch, prepared: _PreparedTranspose, dtype: Any
+    ) -> str | None:
+        xp, size = self._machine.xp, prepared.size
+        values = self._numbers((size.cols, size.nnz // size.cols), dtype)
+        ordered = xp.full((size.rows, size.row_degree), np.nan, dtype)
+        self._launch_transpose(launch, prepared, values, ordered)
+        expected = self._gather_transpose(prepared, values)
+        return None if bool((ordered == expected).all()) else "values at wrong places"
+
+    def _check_gather(self, pattern: RBGP4, prepared: _Prepared) -> str | None:
+        """Compare tier 0 in float64 with the same on the CPU."""
+        xp, size, special = self._machine.xp, prepared.size, self._machine.special
+        values = self._numbers((size.rows, size.row_degree), np.dtype(np.float64))
+        X = self._numbers((1, size.cols, 5), np.dtype(np.float64))
+        Y = gather.forward(xp, special, size, prepared.tables, values, X, None, None)
+        values, X, Y = (self._machine.to_host(array) for array in (values, X, Y))
+        arguments = (np, None, size, tables(pattern))
+        expected = gather.forward(*arguments, values, X, None, None)
+        magnitude = gather.forward(*arguments, abs(values), abs(X), None, None)
+        return _difference(np, Y, expected, magnitude, size.row_degree)
 
     def _numbers(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return normal numbers: a random sequence, again and again."""
@@ -353,9 +403,7 @@ class Products:
         self._machine.run(launch, [*arguments, *_int64(size.nnz)])
 
     def _gather_transpose(self, prepared: _PreparedTranspose, values: Any) -> Any:
-        return gather.transpose_values(
-            prepared.size, prepared.tables, prepared.sources, values
-        )
+        return gather.transpose_values(prepared.size, prepared.tables, prepared.sources, values)
 
     # Arrays ---------------------------------------------------------------------------------
 
@@ -381,6 +429,16 @@ class Products:
         if self._machine.address(contiguous) % VECTOR_BYTES:
             return contiguous.copy()
         return contiguous
+
+
+def _problem_of(check: Callable[[], str | None]) -> str | None:
+    """Return what a check finds; an error counts as a finding, except that memory is short."""
+    try:
+        return check()
+    except MemoryError:
+        raise
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
 
 
 def _matrices(xp: Any, array: Any, *, is_result: bool = False) -> Any:

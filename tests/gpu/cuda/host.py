@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from rbgp_graphs.gpu.cuda.launch import Launch
@@ -51,6 +52,9 @@ class HostMachine:
 
     def address(self, array: Any) -> int:
         return int(array.ctypes.data)
+
+    def to_host(self, array: Any) -> NDArray[Any]:
+        return np.array(array)
 
     def run(self, launch: Launch, arguments: Sequence[Any]) -> None:
         assert launch.fits
@@ -159,14 +163,26 @@ def _build(
         ]
     )
     options = ("-DRBGP_HOST", f"-I{HERE}", *macro_options(dict(structure)))
-    parts = ("host.cpp", "main.cpp") if sanitized else ("host.cpp",)
-    objects = [_compile((HERE / name).read_text(), (f"-I{HERE}",), sanitized) for name in parts]
-    objects.append(_compile(source, options, sanitized))
-    digest = hashlib.sha256("".join(map(str, objects)).encode()).hexdigest()[:24]
-    target = build_folder() / (f"{digest}.exe" if sanitized else f"{digest}.so")
+    kernel_object = str(_compile(source, options, sanitized))
+    if not sanitized:
+        # One scheduler for all libraries: it holds the stacks of the fibres.
+        scheduler = _link(("-shared", str(_part("host.cpp", sanitized))), ".so")
+        where = (f"-L{scheduler.parent}", f"-l:{scheduler.name}", "-Wl,-rpath,$ORIGIN")
+        return _link(("-shared", kernel_object, *where), ".so")
+    parts = (str(_part(name, sanitized)) for name in ("host.cpp", "main.cpp"))
+    return _link((*_SANITIZE, kernel_object, *parts), ".exe")
+
+
+def _part(name: str, sanitized: bool) -> Path:
+    return _compile((HERE / name).read_text(), (f"-I{HERE}",), sanitized)
+
+
+@functools.cache
+def _link(arguments: tuple[str, ...], suffix: str) -> Path:
+    digest = hashlib.sha256("\0".join(arguments).encode()).hexdigest()[:24]
+    target = build_folder() / f"{digest}{suffix}"
     if not target.exists():
-        link = _SANITIZE if sanitized else ("-shared",)
-        _call((*link, *map(str, objects)), target)
+        _call(arguments, target)
     return target
 
 

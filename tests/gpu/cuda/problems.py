@@ -134,7 +134,7 @@ def check_forward(
         ],
     )
     dense, X = given.dense, real(given.X, given.dtype)
-    offset = given.bias[:, None].astype(np.float64) if with_bias else 0.0
+    offset = given.bias[:, None] * float(with_bias)
     expected = activated(dense @ X + offset, activation)
     magnitude = abs(dense) @ abs(X) + abs(offset)
     assert_within_rounding(Y, expected, magnitude, given.dtype, given.pattern.row_degree)

@@ -136,7 +136,7 @@ def test_the_transpose_kernel_puts_every_value_in_its_place(
     size, own, sources = dimensions(pattern.T), tables(pattern.T), transpose_sources(pattern)
     result = poisoned((pattern.cols, pattern.col_degree), dtype)
     degrees = pattern.outer.neighbor_table.shape[1], pattern.inner.neighbor_table.shape[1]
-    arguments = [values, result, own.outer_tables, sources.outer, sources.inner]
+    arguments: list[Any] = [values, result, own.outer_tables, sources.outer, sources.inner]
     arguments += [np.int32(degree) for degree in degrees]
     HostMachine().run(transpose_launch(size, dtype), [*arguments, np.int64(size.nnz)])
     assert (result == transpose_values(pattern, values)).all()
@@ -190,7 +190,7 @@ def test_nan_in_rows_of_the_operand_that_a_group_does_not_use_stays_out(dtype: s
         )
         launch = tensor_core_launch(random.size, dtype, n, aligned=False, tile=tile)
     own, strides = random.tables, (n, n, pattern.cols * n, pattern.rows * n)
-    arguments = [random.values, X, Y, None, own.outer_columns, own.outer_tables]
+    arguments: list[Any] = [random.values, X, Y, None, own.outer_columns, own.outer_tables]
     arguments += [own.inner_columns, np.int32(n), np.int32(1), *map(np.int64, strides)]
     HostMachine().run(launch, arguments)
     is_clean = [not np.isin(pattern.row(i), unused).any() for i in range(pattern.rows)]

@@ -12,12 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbgp_graphs.constructions import complete, random_biregular
+from rbgp_graphs.constructions import random_biregular
 from rbgp_graphs.gpu.cuda.launch import Launch
 from rbgp_graphs.gpu.cuda.products import Products
 from rbgp_graphs.gpu.cuda.verdicts import Verdict, Verdicts
 from rbgp_graphs.gpu.transpose import transpose_values
-from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products import RBGP4
 from rbgp_graphs.testing.strategies import rbgp4_patterns
 from tests.gpu.cuda.host import HostMachine
@@ -123,7 +122,7 @@ def test_strides_batches_bias_and_activation_are_honoured() -> None:
 
 
 @needs_compiler
-def test_empty_operands_and_patterns_without_edges_need_no_kernel() -> None:
+def test_empty_operands_need_no_kernel() -> None:
     machine = HostMachine()
     own, A = products(machine), matrix_of(pattern(), 0, np.float32)
     assert forward(own, A, np.zeros((A.shape[1], 0), np.float32)).shape == (A.shape[0], 0)
@@ -131,11 +130,6 @@ def test_empty_operands_and_patterns_without_edges_need_no_kernel() -> None:
     result = np.full_like(A.values, np.nan)
     own.sampled(A.pattern, np.zeros((A.shape[0], 0), "f4"), np.zeros((A.shape[1], 0), "f4"), result)
     assert (result == 0).all()
-    nothing = BipartiteGraph.from_biadjacency(np.zeros((2, 3)))
-    empty = RBGP4(nothing, (2, 1), complete(1, 2), (1, 1))
-    Y = np.full((4, 5), np.nan, np.float32)
-    own.forward(empty, np.zeros((4, 0), "f4"), np.ones((6, 5), "f4"), Y, np.arange(4.0), None)
-    assert (np.arange(4)[:, None] == Y).all()
     assert not machine.launched
 
 
@@ -216,3 +210,20 @@ def test_tables_leave_the_device_with_their_pattern() -> None:
     assert len(own._prepared) == 1
     del A
     assert not own._prepared
+
+
+@needs_compiler
+def test_a_check_of_all_kernels_names_the_one_that_is_wrong() -> None:
+    good = products(HostMachine()).check(pattern(), np.dtype(np.float16), 24, "relu")
+    kernels = [verdict.variant.partition("(")[0] for verdict in good]
+    forward_kernels = ["tensor_core", "forward"]
+    assert kernels == [*forward_kernels, *forward_kernels, "sampled", "transpose", "gather"]
+    assert {verdict.problem for verdict in good} == {None}
+    bad = products(WithWrongKernels("sampled")).check(pattern(), np.dtype(np.float16), 24, "relu")
+    assert [verdict.variant[:7] for verdict in bad if verdict.problem] == ["sampled"]
+
+
+def test_a_check_without_a_working_device_reports_the_error() -> None:
+    found = products(WithoutKernels()).check(pattern(), np.dtype(np.float32), 24, None)
+    assert [verdict.problem is None for verdict in found] == [False] * 4 + [True]
+    assert found[0].problem == "RuntimeError: no kernel image is available"

@@ -1,0 +1,170 @@
+"""The backend "cupy": products of CuPy arrays where they lie, and of NumPy arrays by copying."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rbgp_graphs._validation import require
+from rbgp_graphs.errors import ArgumentTypeError, BackendError
+from rbgp_graphs.gpu.cuda.machine import cupy_machine, why_missing
+from rbgp_graphs.gpu.cuda.products import Products
+from rbgp_graphs.gpu.cuda.verdicts import Verdicts, verdicts_file
+from rbgp_graphs.products import RBGP4
+
+#: DLPack's number for the memory of CUDA devices.
+_CUDA = 2
+
+
+def missing() -> str | None:
+    """Return why the backend does not run here, or None if it does."""
+    return why_missing()
+
+
+def is_device_array(value: Any) -> bool:
+    """Return whether a value is an array of some library in the memory of a CUDA device."""
+    if isinstance(value, np.ndarray):
+        return False
+    if hasattr(value, "__dlpack_device__"):
+        try:
+            return int(value.__dlpack_device__()[0]) == _CUDA
+        except (TypeError, ValueError, RuntimeError, BufferError):
+            return False
+    # PyTorch raises AttributeError here for tensors on the CPU.
+    return hasattr(value, "__cuda_array_interface__")
+
+
+def as_device_array(name: str, value: Any) -> Any:
+    """Return a CuPy array that shares the memory of `value`, an array on a CUDA device.
+
+    Raises
+    ------
+    BackendError
+        If there is no CuPy or no driver.
+    ArgumentTypeError
+        If the array cannot be read.
+    """
+    reason = why_missing()
+    if reason is not None:
+        raise BackendError(f"{name} lies on a CUDA device, and {reason}")
+    cupy = require("cupy", "gpu-cu13")
+    if isinstance(value, cupy.ndarray):
+        return value
+    try:
+        if hasattr(value, "__dlpack__"):
+            return cupy.from_dlpack(value)
+        return cupy.asarray(value)
+    except (TypeError, ValueError, RuntimeError, BufferError) as error:
+        raise ArgumentTypeError(
+            f"{name} of type {type(value).__name__} cannot be read as an array: {error}"
+        ) from error
+
+
+def forward(
+    pattern: RBGP4,
+    values: Any,
+    X: Any,
+    out: Any,
+    bias: Any,
+    activation: str | None,
+) -> None:
+    """Write A X to `out` (see `rbgp_graphs.gpu.backend.Backend`)."""
+    _multiply(pattern, values, X, out, bias, activation, transposed=False)
+
+
+def transposed(
+    pattern: RBGP4,
+    values: Any,
+    Y: Any,
+    out: Any,
+    bias: Any,
+    activation: str | None,
+) -> None:
+    """Write the product of the transposed matrix and Y to `out`."""
+    _multiply(pattern, values, Y, out, bias, activation, transposed=True)
+
+
+def sampled(pattern: RBGP4, dY: Any, X: Any, out: Any) -> None:
+    """Write the entries of dY times X transposed at the nonzeros to `out`."""
+    device = _common_device(dY=dY, X=X, out=out)
+    with _on(device):
+        own, result = _products(device), _on_device(out, out.dtype, copy=False)
+        own.sampled(pattern, _on_device(dY, out.dtype), _on_device(X, out.dtype), result)
+        _bring_back(result, out)
+
+
+def transpose_values(pattern: RBGP4, values: Any) -> Any:
+    """Return the values of the transposed matrix, on the device of `values`."""
+    device = _common_device(values=values)
+    with _on(device):
+        return _products(device).transpose_values(pattern, values)
+
+
+def _multiply(
+    pattern: RBGP4,
+    values: Any,
+    X: Any,
+    out: Any,
+    bias: Any,
+    activation: str | None,
+    *,
+    transposed: bool,
+) -> None:
+    device = _common_device(values=values, X=X, out=out, bias=bias)
+    with _on(device):
+        own, result = _products(device), _on_device(out, out.dtype, copy=False)
+        own.forward(
+            pattern,
+            _on_device(values, out.dtype),
+            _on_device(X, out.dtype),
+            result,
+            None if bias is None else _on_device(bias, bias.dtype),
+            activation,
+            transposed=transposed,
+        )
+        _bring_back(result, out)
+
+
+@functools.cache
+def _products(device: int) -> Products:
+    return Products(cupy_machine(device), Verdicts(verdicts_file()))
+
+
+def _common_device(**arrays: Any) -> int:
+    """Return the device where all arrays lie; the current one if they lie on the CPU."""
+    given = {name: array for name, array in arrays.items() if array is not None}
+    on_device = {
+        name: int(array.device.id)
+        for name, array in given.items()
+        if not isinstance(array, np.ndarray)
+    }
+    if not on_device:
+        return int(require("cupy", "gpu-cu13").cuda.Device().id)
+    if len(on_device) < len(given) or len({*on_device.values()}) > 1:
+        places = (f"{name} on {on_device.get(name, 'the CPU')}" for name in given)
+        raise BackendError(
+            f"the arrays of a product lie in different places: {', '.join(places)}; nothing is "
+            "moved silently: bring them to one device with cupy.asarray"
+        )
+    return next(iter(on_device.values()))
+
+
+def _on(device: int) -> Any:
+    return require("cupy", "gpu-cu13").cuda.Device(device)
+
+
+def _on_device(array: Any, dtype: Any, *, copy: bool = True) -> Any:
+    """Return an array of the device; without `copy`, room for a NumPy array of that shape."""
+    cupy = require("cupy", "gpu-cu13")
+    if isinstance(array, np.ndarray):
+        return cupy.asarray(array, dtype=dtype) if copy else cupy.empty(array.shape, dtype)
+    return array.astype(dtype, copy=False)
+
+
+def _bring_back(result: Any, out: Any) -> None:
+    if isinstance(out, np.ndarray):
+        host: NDArray[Any] = require("cupy", "gpu-cu13").asnumpy(result)
+        out[...] = host

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from rbgp_graphs.gpu.cpu import compiler
+from rbgp_graphs.gpu.cpu.product_kernel import product_text
+from rbgp_graphs.gpu.cpu.storage import STORAGES
+from rbgp_graphs.gpu.cpu.target import Target, host
+
+_STORE = """
+define void @run(ptr %place) {{
+  store i64 {number}, ptr %place
+  ret void
+}}
+"""
+
+
+@pytest.fixture(name="directory")
+def fresh_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    directory = tmp_path / "cache"
+    monkeypatch.setenv("RBGP_CACHE_DIR", str(directory))
+    monkeypatch.setattr(compiler, "_functions", {})
+    return directory
+
+
+def call(kernel: Any) -> int:
+    result = ctypes.c_int64(0)
+    kernel(ctypes.addressof(result))
+    return result.value
+
+
+def never() -> str:
+    raise AssertionError("the kernel is compiled again")
+
+
+def test_machine_code_is_found_again_on_the_disk(directory: Path) -> None:
+    assert call(compiler.function("k", lambda: _STORE.format(number=7), host(), 1)) == 7
+    (file,) = directory.iterdir()
+    assert directory.stat().st_mode & 0o077 == 0
+    assert call(compiler.function("k", never, host(), 1)) == 7
+    compiler._functions.clear()
+    assert call(compiler.function("k", never, host(), 1)) == 7
+    assert [file] == list(directory.iterdir())
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty"])
+def test_a_damaged_file_is_compiled_again(directory: Path, damage: str) -> None:
+    compiler.function("k", lambda: _STORE.format(number=7), host(), 1)
+    (file,) = directory.iterdir()
+    content = bytearray(file.read_bytes())
+    content[-5] ^= 1
+    file.write_bytes({"cut": content[:-9], "flip": content, "empty": b""}[damage])
+    compiler._functions.clear()
+    assert call(compiler.function("k", lambda: _STORE.format(number=8), host(), 1)) == 8
+    compiler._functions.clear()
+    assert call(compiler.function("k", never, host(), 1)) == 8
+
+
+def test_a_directory_that_others_can_write_to_is_not_used(directory: Path) -> None:
+    compiler.function("k", lambda: _STORE.format(number=7), host(), 1)
+    directory.chmod(0o777)
+    compiler._functions.clear()
+    assert call(compiler.function("k", lambda: _STORE.format(number=8), host(), 1)) == 8
+
+
+@pytest.mark.parametrize("place", ["", "a file/below", "read-only"])
+def test_without_a_directory_kernels_still_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (tmp_path / "a file").touch()
+    (tmp_path / "read-only").mkdir(mode=0o500)
+    monkeypatch.setenv("RBGP_CACHE_DIR", str(tmp_path / place) if place else "")
+    monkeypatch.setattr(compiler, "_functions", {})
+    assert call(compiler.function("k", lambda: _STORE.format(number=7), host(), 1)) == 7
+
+
+def test_the_cache_lies_where_the_system_keeps_caches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RBGP_CACHE_DIR", raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert compiler.cache_directory() == Path("/somewhere/rbgp_graphs")
+    monkeypatch.setattr("sys.platform", "darwin")
+    with mock.patch.object(Path, "home", lambda: Path("/me")):
+        assert compiler.cache_directory() == Path("/me/Library/Caches/rbgp_graphs")
+    monkeypatch.setattr("sys.platform", "win32")
+    monkeypatch.setenv("LOCALAPPDATA", "/local")
+    assert compiler.cache_directory() == Path("/local/rbgp_graphs")
+    monkeypatch.delenv("LOCALAPPDATA")
+    assert compiler.cache_directory() is None
+
+
+ARM = Target(
+    triple="aarch64-unknown-linux-gnu",
+    cpu="cortex-a76",
+    features="+neon",
+    vector_bytes=16,
+    registers=32,
+)
+
+
+@pytest.mark.parametrize(
+    ("target", "rows", "vectors", "instruction", "spill"),
+    [
+        (ARM, 8, 3, "fmla", "16-byte Folded Spill"),
+        (
+            Target(
+                triple="x86_64-unknown-linux-gnu",
+                cpu="haswell",
+                features="+avx2,+fma,+f16c",
+                vector_bytes=32,
+                registers=16,
+            ),
+            4,
+            2,
+            "vfmadd",
+            "32-byte Spill",
+        ),
+    ],
+    ids=["NEON", "AVX2"],
+)
+def test_the_inner_loop_of_other_processors_keeps_its_sums_in_registers(
+    target: Target, rows: int, vectors: int, instruction: str, spill: str
+) -> None:
+    text = product_text(STORAGES["float32"], target.lanes(4), rows, vectors)
+    lines = compiler.compile_text(text, target, assembly=True).splitlines()
+    products = [k for k, line in enumerate(lines) if instruction in line]
+    assert len(products) == rows * vectors
+    loop = lines[products[0] : products[-1]]
+    assert len(loop) < 4 * rows * vectors
+    assert not [line for line in loop if spill in line]
+
+
+def test_the_result_of_a_kernel_does_not_depend_on_numpy_alignment() -> None:
+    place = np.zeros(3, np.int64)
+    kernel = compiler.function("offset", lambda: _STORE.format(number=5), host(), 1)
+    kernel(place[1:].ctypes.data)
+    assert place.tolist() == [0, 5, 0]

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
+from rbgp_graphs.gpu import get_num_threads, set_num_threads
+from rbgp_graphs.gpu.cpu import threads
+
+
+def test_the_number_of_threads_can_be_set_and_reset() -> None:
+    with mock.patch.dict(os.environ, {"RBGP_NUM_THREADS": "7"}):
+        assert get_num_threads() == 7
+        set_num_threads(3)
+        assert get_num_threads() == 3
+        set_num_threads(None)
+        assert get_num_threads() == 7
+    with mock.patch.dict(os.environ):
+        os.environ.pop("RBGP_NUM_THREADS", None)
+        if hasattr(os, "sched_getaffinity"):
+            with mock.patch.object(os, "sched_getaffinity", lambda _: {0, 3, 5}):
+                assert get_num_threads() == 3
+        assert 1 <= get_num_threads() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "1025"])
+def test_a_bad_environment_variable_is_refused(text: str) -> None:
+    with (
+        mock.patch.dict(os.environ, {"RBGP_NUM_THREADS": text}),
+        pytest.raises(ArgumentError, match="RBGP_NUM_THREADS is .* from 1 to 1024"),
+    ):
+        get_num_threads()
+
+
+def test_bad_numbers_of_threads_are_refused() -> None:
+    for bad, error in ((0, ArgumentError), (1025, ArgumentError), ("2", ArgumentTypeError)):
+        with pytest.raises(error, match="number is"):
+            set_num_threads(bad)  # type: ignore[arg-type]
+
+
+def test_helpers_share_the_work_and_have_finished_at_the_end() -> None:
+    lock, left, done = threading.Lock(), list(range(40)), []
+
+    def work(k: int) -> None:
+        while True:
+            with lock:
+                if not left:
+                    return
+                task = left.pop()
+            time.sleep(0.001)
+            with lock:
+                done.append((k, task))
+
+    threads.run(work, 4)
+    assert sorted(task for _, task in done) == list(range(40))
+    assert {k for k, _ in done} == {0, 1, 2, 3}
+
+
+def test_busy_helpers_are_not_waited_for() -> None:
+    started, stop = threading.Event(), threading.Event()
+
+    def hold(k: int) -> None:
+        if k:
+            started.set()
+            stop.wait(10)
+
+    holder = threading.Thread(target=threads.run, args=(hold, 2))
+    holder.start()
+    assert started.wait(10)
+    calls: list[int] = []
+    # The only helper is held, so this thread does everything itself.
+    with mock.patch.object(threads._pool, "num_helpers", 10**6):
+        before = time.perf_counter()
+        threads.run(calls.append, 2)
+    assert 0 in calls
+    assert time.perf_counter() - before < 5
+    stop.set()
+    holder.join()
+
+
+def test_scratch_memory_is_aligned_kept_and_private() -> None:
+    first = threads.scratch(1000)
+    assert first % 64 == 0
+    assert threads.scratch(10) == first
+    others: list[int] = []
+    other = threading.Thread(target=lambda: others.append(threads.scratch(1000)))
+    other.start()
+    other.join()
+    assert others[0] % 64 == 0
+    threads.scratch(threads._KEPT_BYTES + 1)
+    threads.trim()
+    assert not hasattr(threads._scratch, "buffer") or threads._scratch.buffer is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_fork_after_use_computes_and_does_not_hang() -> None:
+    code = """
+        import os, warnings
+        import numpy as np
+        import rbgp_graphs as rg
+        from rbgp_graphs.gpu.cpu import plan
+
+        plan._SMALL_PRODUCT = 0
+        rg.gpu.set_num_threads(3)
+        pattern = rg.design(256, 256, 0.75)
+        A = rg.gpu.RBGP4Matrix(pattern, np.ones((256, pattern.row_degree), np.float32))
+        X = np.ones((256, 64), np.float32)
+        def right():
+            return bool(((A @ X) == pattern.row_degree).all())
+        assert right()
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if right() else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert right()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_threads_of_the_caller_get_their_own_results() -> None:
+    from rbgp_graphs.constructions import random_biregular
+    from rbgp_graphs.gpu.cpu import plan
+    from rbgp_graphs.products import RBGP4
+    from tests.gpu.oracle import dense, matrix_of
+
+    pattern = RBGP4(
+        random_biregular(8, 8, 4, rng=0), (4, 1), random_biregular(8, 8, 4, rng=1), (1, 1)
+    )
+    A = matrix_of(pattern, 0)
+    operands = [np.random.default_rng(k).standard_normal((A.shape[1], 70)) for k in range(6)]
+    results: dict[int, list[np.ndarray]] = {}  # type: ignore[type-arg]
+
+    def work(k: int) -> None:
+        results[k] = [A @ operands[k] for _ in range(20)]
+
+    with (
+        mock.patch.object(plan, "_SMALL_PRODUCT", 0),
+        mock.patch("rbgp_graphs.gpu.cpu.threads.get_num_threads", lambda: 3),
+    ):
+        callers = [threading.Thread(target=work, args=(k,)) for k in range(6)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join()
+    full = dense(A)
+    for k, X in enumerate(operands):
+        for result in results[k]:
+            np.testing.assert_allclose(result, full @ X)

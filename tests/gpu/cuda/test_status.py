@@ -1,0 +1,200 @@
+"""What is said about kernels, and the errors where CuPy, a driver or a device is missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rbgp_graphs.errors import ArgumentTypeError, BackendError
+from rbgp_graphs.gpu.cuda import check_kernels, cupy_backend, machine, status
+from rbgp_graphs.gpu.cuda.launch import Launch
+from tests.gpu.cuda.host import HostMachine
+from tests.gpu.cuda.problems import needs_compiler
+
+
+class DriverError(Exception):
+    pass
+
+
+def fake_cupy(devices: int | None, capability: tuple[int, int] = (9, 0)) -> types.ModuleType:
+    """Return a module that answers like CuPy with some devices, or without a driver."""
+
+    def count() -> int:
+        if devices is None:
+            raise DriverError("cudaErrorInsufficientDriver")
+        return devices
+
+    def properties(device: int) -> dict[str, Any]:
+        major, minor = capability
+        name = b"Some GPU"
+        return {"major": major, "minor": minor, "name": name, "sharedMemPerBlockOptin": 232448}
+
+    module = types.ModuleType("cupy")
+    runtime = types.SimpleNamespace(
+        CUDARuntimeError=DriverError,
+        getDeviceCount=count,
+        getDeviceProperties=properties,
+        driverGetVersion=lambda: 13000,
+        runtimeGetVersion=lambda: 13000,
+    )
+    module.__dict__.update(cuda=types.SimpleNamespace(runtime=runtime), __version__="14.0")
+    return module
+
+
+@pytest.fixture(autouse=True)
+def _no_machine_is_remembered() -> Iterator[None]:
+    machine.cupy_machine.cache_clear()
+    yield
+    machine.cupy_machine.cache_clear()
+
+
+def test_without_cupy_the_reason_is_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    reasons = {kernel.reason for kernel in status()}
+    assert len(reasons) == 1
+    assert 'pip install "rbgp-graphs[gpu-cu13]"' in str(reasons.pop())
+    assert not any(kernel.usable for kernel in status())
+    with pytest.raises(BackendError, match="pip install"):
+        check_kernels()
+    with pytest.raises(BackendError, match="X lies on a CUDA device, and CuPy is not installed"):
+        cupy_backend.as_device_array("X", object())
+
+
+@pytest.mark.parametrize(
+    ("devices", "message"), [(None, "no usable CUDA driver .*InsufficientDriver"), (0, "no CUDA")]
+)
+def test_without_a_driver_or_a_device_the_reason_says_so(
+    devices: int | None, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", fake_cupy(devices))
+    with pytest.raises(BackendError, match=message):
+        machine.cupy_machine(0)
+
+
+def test_a_device_has_an_identity_and_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", fake_cupy(1))
+    own = machine.cupy_machine(0)
+    assert own.shared_limit == 96 * 1024
+    assert own.identity["device"] == "Some GPU"
+    assert own.identity["capability"] == "9.0"
+    assert all(kernel.usable for kernel in status())
+
+
+def test_an_old_device_lacks_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", fake_cupy(1, (7, 5)))
+    by_name = {kernel.kernel: kernel for kernel in status()}
+    assert by_name["tensor_core"].reason == ("the device has compute capability 7.5, needed is 8.0")
+    assert by_name["forward"].usable
+    machine.cupy_machine.cache_clear()
+    monkeypatch.setitem(sys.modules, "cupy", fake_cupy(1, (6, 1)))
+    with pytest.raises(BackendError, match=r"6.1, expected at least 7.0"):
+        machine.cupy_machine(0)
+
+
+def test_a_launch_reaches_cupy_with_its_grid_and_its_macros(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cupy, seen = fake_cupy(1), list[Any]()
+
+    class Kernel:
+        max_dynamic_shared_size_bytes = 0
+
+        def __call__(self, *arguments: Any, **options: Any) -> None:
+            seen.append((arguments, options, self.max_dynamic_shared_size_bytes))
+
+    class Module:
+        def __init__(self, code: str, options: tuple[str, ...]) -> None:
+            seen.append((code, options))
+
+        def get_function(self, name: str) -> Kernel:
+            assert name == "rbgp_transpose"
+            return Kernel()
+
+    cupy.__dict__["RawModule"] = Module
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    launch = Launch(
+        kernel="transpose",
+        structure={"RBGP_STORED": "float"},
+        constants={"RBGP_UO": 3},
+        blocks=7,
+        batches=2,
+        threads=64,
+        shared_bytes=50_000,
+    )
+    own = machine.cupy_machine(0)
+    own.run(launch, ["array", None])
+    own.run(launch, ["other", np.int32(4)])
+    (code, options), first, second = seen
+    assert "rbgp_transpose" in code
+    assert {*options} >= {"-DRBGP_STORED=float", "-DRBGP_UO=3", "-DRBGP_THREADS=64"}
+    grid, block, arguments = first[0]
+    assert (grid, block) == ((7, 1, 2), (64, 1, 1))
+    # A null pointer takes eight bytes.
+    assert arguments[0] == "array"
+    assert arguments[1].nbytes == 8
+    assert first[1:] == ({"shared_mem": 50_000}, 50_000)
+    assert second[0][2] == ("other", 4)
+
+
+class OnDevice:
+    """An array of some library on a CUDA device."""
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 2, 0
+
+
+def test_arrays_on_a_device_are_recognised() -> None:
+    assert cupy_backend.is_device_array(OnDevice())
+    assert not cupy_backend.is_device_array(np.ones(3))
+    assert not cupy_backend.is_device_array([1.0])
+    interface = types.SimpleNamespace(__cuda_array_interface__={})
+    assert cupy_backend.is_device_array(interface)
+
+
+def test_an_array_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    cupy = fake_cupy(1)
+    cupy.__dict__["ndarray"] = np.ndarray
+
+    def refuse(value: Any) -> None:
+        raise TypeError("no such type")
+
+    cupy.__dict__["asarray"] = refuse
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    with pytest.raises(ArgumentTypeError, match="dY of type OnDevice cannot be read"):
+        cupy_backend.as_device_array("dY", OnDevice())
+
+
+def test_arrays_in_different_places_are_refused() -> None:
+    first = types.SimpleNamespace(device=types.SimpleNamespace(id=0))
+    second = types.SimpleNamespace(device=types.SimpleNamespace(id=1))
+    with pytest.raises(BackendError, match="X on 0, out on 1; nothing is moved silently"):
+        cupy_backend._common_device(X=first, out=second)
+    with pytest.raises(BackendError, match="X on 0, out on the CPU"):
+        cupy_backend._common_device(X=first, out=np.ones(1), bias=None)
+    assert cupy_backend._common_device(X=second, out=second, bias=None) == 1
+
+
+@needs_compiler
+def test_all_kernels_pass_the_check_on_the_cpu() -> None:
+    found = check_kernels(HostMachine(), dtypes=["float16"])
+    assert {check.problem for check in found} == {None}
+    kernels = {check.variant.partition("(")[0] for check in found}
+    assert kernels == {kernel.kernel for kernel in status(HostMachine())}
+    # Every way through the kernels is taken.
+    variants = " ".join(check.variant for check in found)
+    for part in ("staged=0", "staged=1", "compact=0", "compact=1", "gv=1,", "mr=1,", "mr=8,"):
+        assert part in variants
+
+
+def test_importing_the_backend_loads_no_cupy() -> None:
+    code = "import sys, rbgp_graphs.gpu.cuda.cupy_backend; print('cupy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
