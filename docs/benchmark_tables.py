@@ -195,7 +195,8 @@ def model_lines(data: dict[str, Any]) -> list[str]:
     columns = ("limit", ">measured")
     rows = (
         ("dense product, float32", f"{limits['operations_per_second'] / 1e9:.0f} GFLOP/s"),
-        ("gather from the cache", f"{limits['gather_bytes_per_second'] / 1e9:.0f} GB/s"),
+        ("gather, tile in the first cache", f"{limits['gather_bytes_per_second'] / 1e9:.0f} GB/s"),
+        ("gather, larger tile", f"{limits['far_gather_bytes_per_second'] / 1e9:.0f} GB/s"),
         ("copy in memory", f"{limits['copy_bytes_per_second'] / 1e9:.1f} GB/s"),
         ("a call", f"{1e6 * limits['call_seconds']:.0f} µs"),
         ("a step to the next tile", f"{1e9 * limits['step_seconds']:.1f} ns"),

@@ -17,7 +17,8 @@ import kaleido
 import rbgp_graphs as rg
 
 _BLOCK = re.compile(
-    r"```python\n(?P<code>(?:>>> .*\n)+)\n```\n\n!\[[^\]]+\]\(_generated/gallery/(?P<name>\w+)\.svg\)"
+    r"```python\n(?P<code>(?:>>> .*\n)+)\n```\n\n"
+    r"!\[[^\]]+\]\(_generated/gallery/(?P<name>\w+)\.svg\)"
 )
 
 

@@ -130,13 +130,22 @@ def _ceilings_text(ceilings: Mapping[str, Ceilings], stored_in: str | None) -> l
             name,
             f"{limits.operations_per_second / 1e9:.1f}",
             f"{limits.gather_bytes_per_second / 1e9:.1f}",
+            f"{limits.far_gather_bytes_per_second / 1e9:.1f}",
             f"{limits.copy_bytes_per_second / 1e9:.1f}",
             f"{1e6 * limits.call_seconds:.1f}",
             f"{1e9 * limits.step_seconds:.1f}",
         )
         for name, limits in ceilings.items()
     ]
-    columns = ("limits", ">GFLOP/s", ">gather GB/s", ">copy GB/s", ">call us", ">step ns")
+    columns = (
+        "limits",
+        ">GFLOP/s",
+        ">gather GB/s",
+        ">far GB/s",
+        ">copy GB/s",
+        ">call us",
+        ">step ns",
+    )
     measured = {name: f"measured {limits.measured}" for name, limits in ceilings.items()}
     if stored_in is not None:
         measured["file"] = stored_in

@@ -70,7 +70,7 @@ def detect(
         Whether to look for a pattern near a mask that is none.
     max_edges : int
         Refuse larger masks. Time grows with the number of edges times the number of tile shapes
-        that are possible; a million edges take seconds.
+        that are possible; a million edges take tens of seconds.
 
     Returns
     -------

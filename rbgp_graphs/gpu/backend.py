@@ -39,8 +39,8 @@ class Backend:
     """The three products of one implementation.
 
     Arrays come checked: shapes fit, dtypes are real, `out` is writeable, overlaps nothing and
-    has dtype float16, bfloat16, float32 or float64. Strides are any, and the values may have changed in
-    place since the last call.
+    has dtype float16, bfloat16, float32 or float64. Strides are any, and the values may have
+    changed in place since the last call.
 
     Attributes
     ----------

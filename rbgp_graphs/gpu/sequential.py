@@ -160,7 +160,7 @@ class Sequential:
         if memory is None or memory.nbytes < needed:
             memory = np.empty(needed, np.uint8)
             setattr(self._buffers, name, memory)
-        return memory[:needed].view(dtype).reshape(shape)  # type: ignore[no-any-return]
+        return memory[:needed].view(dtype).reshape(shape)
 
     def __reduce__(self) -> tuple[Any, ...]:
         layers = [(layer.matrix, layer.bias, layer.activation) for layer in self._layers]
@@ -177,11 +177,11 @@ def _rebuild(layers: list[Any], backend: str) -> Sequential:
 
 def _as_layer(k: int, layer: Any) -> _Layer:
     """Return a layer with its bias and activation checked."""
-    parts = layer if isinstance(layer, (tuple, list)) else (layer,)
+    parts: list[Any] = list(layer) if isinstance(layer, (tuple, list)) else [layer]
     if not 1 <= len(parts) <= 3 or not isinstance(parts[0], RBGP4Matrix):
         raise ArgumentTypeError(
             f"layer {k} is {layer!r}, expected an RBGP4Matrix or a tuple (A, bias, activation)"
         )
-    matrix, bias, activation = (*parts, *(None,) * (3 - len(parts)))
+    matrix, bias, activation = parts + [None] * (3 - len(parts))
     check_activation(activation)
     return _Layer(matrix, as_bias(bias, matrix.shape[0]), activation)

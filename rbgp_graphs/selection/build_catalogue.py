@@ -102,7 +102,7 @@ def main() -> None:
 
 
 def _find_all_again(catalogue: Catalogue, sides: list[int] | None) -> int:
-    """Say which records their seeds do not lead to on this machine; return their number."""
+    """Say which records their seeds do not lead to on this machine; return an exit code."""
     records = [r for r in catalogue.records if not sides or r.left in sides]
     others = [r for r in records if find_again(r).graph.digest != r.digest]
     for record in others:

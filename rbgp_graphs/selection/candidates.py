@@ -129,6 +129,7 @@ class Candidate:
             shape=self.shape,
             row_degree=self.row_degree,
             row_group=self.row_group,
+            tile_cols=self.tile_shape[1],
             steps=self.outer[0] * self.outer[2] * self.inner[0],
             columns=columns,
             dtype=dtype,

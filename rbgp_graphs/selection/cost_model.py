@@ -5,7 +5,8 @@ the limits of `Ceilings`:
 
 - The sums need :math:`2 z N` operations at the rate of the multiply-add units.
 - The kernel keeps the sums of up to R rows of a group in registers and loads a row of the operand
-  once for them: :math:`z N / \min(g, R)` numbers from the cache.
+  once for them: :math:`z N / \min(g, R)` numbers, from the first cache if the rows of a tile fit
+  there, else from the second.
 - The two run at the same time, so the longer counts.
 - Values, operand and result cross the memory once.
 - Each step over the neighbours of a tile costs a little of its own, as does each call.
@@ -48,7 +49,9 @@ class Ceilings:
     operations_per_second : float
         Multiplications and additions in float32, from the dense product; float64 has half.
     gather_bytes_per_second : float
-        Rows of an operand read from the cache into registers.
+        Rows of an operand read into registers where a tile fits the cache next to them.
+    far_gather_bytes_per_second : float
+        The same where a tile does not fit.
     copy_bytes_per_second : float
         Bytes read plus bytes written, by a copy of a large array.
     call_seconds : float
@@ -59,6 +62,8 @@ class Ceilings:
         R, the most rows whose sums are kept in registers.
     registers, vector_bytes : int
         Number and size of the vector registers.
+    near_bytes : int
+        Size of the cache next to the registers.
     measured : str or None
         When and with what they were measured, or None for assumed limits.
     """
@@ -67,12 +72,14 @@ class Ceilings:
     threads: int
     operations_per_second: float
     gather_bytes_per_second: float
+    far_gather_bytes_per_second: float
     copy_bytes_per_second: float
     call_seconds: float
     step_seconds: float
     register_rows: int = 8
     registers: int = 32
     vector_bytes: int = 64
+    near_bytes: int = 32768
     measured: str | None = None
 
     def __post_init__(self) -> None:
@@ -99,7 +106,8 @@ DEFAULT = Ceilings(
     device="default",
     threads=2,
     operations_per_second=2.0e11,
-    gather_bytes_per_second=6e10,
+    gather_bytes_per_second=7e10,
+    far_gather_bytes_per_second=3e10,
     copy_bytes_per_second=1.5e10,
     call_seconds=4e-5,
     step_seconds=1e-8,
@@ -149,6 +157,7 @@ def predicted_seconds(
         shape=pattern.shape,
         row_degree=pattern.row_degree,
         row_group=pattern.row_group,
+        tile_cols=pattern.tile_shape[1],
         steps=pattern.outer.num_edges * pattern.inner.left,
         columns=as_int("columns", columns, minimum=0),
         dtype=dtype,
@@ -161,6 +170,7 @@ def seconds_of_sizes(
     shape: tuple[int, int],
     row_degree: int,
     row_group: int,
+    tile_cols: int,
     steps: int,
     columns: int,
     dtype: str,
@@ -181,11 +191,15 @@ def seconds_of_sizes(
     # The registers hold this many vectors of each row, the operand's own and a value.
     vectors = max(1, min(8, (ceilings.registers - 1) // (block_rows + 1)))
     passes = -(-width // (vectors * lanes))
+    is_near = tile_cols * min(vectors * lanes, width) * sum_bytes <= ceilings.near_bytes
+    gather_rate = (
+        ceilings.gather_bytes_per_second if is_near else ceilings.far_gather_bytes_per_second
+    )
     return (
         ceilings.call_seconds
         + max(
             operations / ceilings.operations_per_second,
-            gathered / ceilings.gather_bytes_per_second,
+            gathered / gather_rate,
         )
         + moved / ceilings.copy_bytes_per_second
         + steps * row_blocks * passes * ceilings.step_seconds / ceilings.threads

@@ -61,7 +61,7 @@ def graph(g: Any, order: Order = "index", *, theme: style.Theme = "light") -> go
     >>> from rbgp_graphs import projective_plane
     >>> figure = graph(projective_plane(2), "spectral")
     >>> figure.layout.meta["rows"][0][:3]
-    ['left 0', '3', '1, 3, 5']
+    ['left 0', '3', '0, 2, 4']
     """
     if isinstance(g, TensorProduct):
         raise ArgumentTypeError(

@@ -40,7 +40,7 @@ def normal(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> NDAr
 
 def finfo(dtype: Any) -> Any:
     """Return the limits of a dtype, also of bfloat16."""
-    return ml_dtypes.finfo(dtype)
+    return ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]
 
 
 def assert_close(

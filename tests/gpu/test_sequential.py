@@ -117,7 +117,7 @@ def test_bad_layers_and_operands_are_refused(layers: list[Any]) -> None:
     with pytest.raises(ArgumentError, match="layers is empty"):
         Sequential([])
     for bad in (3, (), (A, None, None, None), (np.eye(2), None)):
-        with pytest.raises(ArgumentTypeError, match=r"layer 0 is .*expected an RBGP4Matrix or"):
+        with pytest.raises(ArgumentTypeError, match=r"(?s)layer 0 is .*expected an RBGP4Matrix or"):
             Sequential([bad])
     with pytest.raises(ArgumentError, match=r"layer 0 has shape \(32, 48\) .* with 32 columns"):
         Sequential([A, A])

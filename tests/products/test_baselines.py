@@ -2,7 +2,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
@@ -15,6 +15,7 @@ def dense(graph: Any) -> Any:
     return graph.biadjacency().toarray()
 
 
+@settings(max_examples=40)
 @given(SIDES, SIDES, st.floats(0, 1, exclude_max=True), st.integers(0, 3))
 def test_unstructured_masks_have_the_sparsity(
     rows: int, cols: int, sparsity: float, seed: int
@@ -34,6 +35,7 @@ def test_unstructured_masks_are_equally_likely() -> None:
     assert np.abs(counts - 200).max() < 5 * np.sqrt(200)
 
 
+@settings(max_examples=40)
 @given(SIDES, SIDES, st.integers(1, 4), st.integers(1, 4), st.floats(0, 0.99))
 def test_blocks_are_full_or_empty(a: int, b: int, height: int, width: int, sparsity: float) -> None:
     graph = block_sparse(a * height, b * width, sparsity, (height, width))
@@ -43,6 +45,7 @@ def test_blocks_are_full_or_empty(a: int, b: int, height: int, width: int, spars
     assert full.sum() == round((1 - sparsity) * a * b)
 
 
+@settings(max_examples=40)
 @given(SIDES, SIDES, st.data())
 def test_each_group_of_m_has_n(rows: int, groups: int, data: st.DataObject) -> None:
     m = data.draw(st.integers(1, 6))
@@ -51,6 +54,7 @@ def test_each_group_of_m_has_n(rows: int, groups: int, data: st.DataObject) -> N
     assert (mask.reshape(rows, groups, m).sum(axis=2) == n).all()
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 5), st.integers(1, 3), st.integers(1, 3), st.data())
 def test_the_butterfly_is_the_union_of_its_factors(
     depth: int, height: int, width: int, data: st.DataObject
@@ -68,6 +72,7 @@ def test_the_butterfly_is_the_union_of_its_factors(
     assert found.degrees == ((levels + 1) * width, (levels + 1) * height)
 
 
+@settings(max_examples=40)
 @given(SIDES, SIDES, st.data())
 def test_bands_are_rings_around_the_diagonal(rows: int, cols: int, data: st.DataObject) -> None:
     width = data.draw(st.integers(1, cols))

@@ -64,6 +64,9 @@ def test_the_limit_that_binds_gives_the_time() -> None:
     bound = replace(DEFAULT, gather_bytes_per_second=1e3)
     gathered = 4 * pattern.nnz * 256 / 8
     assert predicted_seconds(pattern, 256, device=bound) == pytest.approx(gathered / 1e3, rel=1e-3)
+    # A tile of eight columns of three vectors of 64 bytes.
+    bound = replace(DEFAULT, far_gather_bytes_per_second=1e3, near_bytes=8 * 3 * 64 - 1)
+    assert predicted_seconds(pattern, 256, device=bound) == pytest.approx(gathered / 1e3, rel=1e-3)
 
 
 def test_without_a_measurement_the_assumed_limits_count(folder: Path) -> None:

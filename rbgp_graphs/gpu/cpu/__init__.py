@@ -1,0 +1,1 @@
+"""Products on the CPU by kernels that are compiled when they are first needed."""

@@ -183,7 +183,7 @@ def _write(key: str, code: bytes) -> None:
 
 def _forget_lock() -> None:
     """Take a new lock in a forked child, where nobody can release the old one."""
-    global _lock  # noqa: PLW0603
+    global _lock
     _lock = threading.Lock()
 
 

@@ -240,11 +240,6 @@ class Emitter:
         function = self.module.globals.get(name) or ir.Function(self.module, kind, name=name)
         return self.build.call(function, arguments)
 
-    def prefetch(self, address: Value) -> None:
-        """Ask for a line of memory that will be read soon, into the second cache."""
-        name, numbers = "llvm.prefetch.p0", [ir.Constant(I32, number) for number in (0, 2, 1)]
-        self.intrinsic(name, ir.VoidType(), (address, *numbers))
-
     def fma(self, a: Value, b: Value, c: Value) -> Value:
         """Return a * b + c, rounded once."""
         return self.intrinsic(f"llvm.fma.{suffix(c.type)}", c.type, (a, b, c))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rbgp_graphs.gpu.cpu.tables import Tables
 from rbgp_graphs.gpu.cpu.target import Target
 
-#: Most rows of a block with 32 registers and with 16: more leave too few for columns.
-_MOST_ROWS = {32: 8, 16: 4}
-_MOST_VECTORS = 8
+#: Most rows and most vectors of a block.
+_MOST_ROWS = _MOST_VECTORS = 8
+#: With so many rows in registers the first cache need not hold what X has to give.
+_ROWS_ENOUGH = 4
+#: Cycles for a vector of X from the second cache and for a weight from the third, as far as they
+#: do not hide behind the multiplications. Chosen by times at 4096 x 4096, 256 columns.
+_VECTOR_CYCLES, _WEIGHT_CYCLES = 0.5, 0.4
 #: Sums of the sampled product that are kept in registers.
 _SAMPLED_SUMS = {32: 16, 16: 8}
 #: Fewest values of a row to use between two passes over the sums.
@@ -97,20 +102,21 @@ def plan_product(
         Threads that may be used.
     """
     lanes = target.lanes(number_bytes)
-    num_blocks = -(-tables.row_group // _MOST_ROWS[target.registers])
-    rows = -(-tables.row_group // num_blocks)
-    vectors = _vectors(rows, -(-columns // lanes), target.registers)
+    allowed = range(1, min(tables.row_group, _MOST_ROWS) + 1)
+    rows, vectors = _block(tables.row_group, allowed, -(-columns // lanes), target.registers)
     row_bytes = vectors * lanes * number_bytes
-    # Half of the first cache for X, the rest for values and sums; but long enough runs of
-    # values, because every run begins with a wait.
-    fitting = target.level1_bytes // 2 // (tables.tile_cols * row_bytes)
-    tiles_at_once = max(-(-_SHORTEST_RUN // tables.inner_degree), fitting)
-    group_bytes = num_blocks * rows * row_bytes
+    tiles_at_once = tables.outer_degree
+    if rows < _ROWS_ENOUGH:
+        # Half of the first cache for X, the rest for values and sums; but long enough runs of
+        # values, because every run begins with a wait.
+        fitting = target.level1_bytes // 2 // (tables.tile_cols * row_bytes)
+        tiles_at_once = min(tiles_at_once, max(-(-_SHORTEST_RUN // tables.inner_degree), fitting))
+    group_bytes = -(-tables.row_group // rows) * rows * row_bytes
     return Plan(
         rows=rows,
         vectors=vectors,
         lanes=lanes,
-        tiles_at_once=min(tiles_at_once, tables.outer_degree),
+        tiles_at_once=tiles_at_once,
         part_groups=_part(tables, target.level2_bytes // 8 // group_bytes, num_threads),
         num_threads=_threads(tables, max(count, lanes), num_threads),
     )
@@ -124,10 +130,11 @@ def plan_transposed(
     Blocks of rows do not overlap, because every row is added to the sums once.
     """
     lanes = target.lanes(number_bytes)
-    rows = _divisor(tables.row_group, _MOST_ROWS[target.registers])
+    divisors = [d for d in range(1, _MOST_ROWS + 1) if tables.row_group % d == 0]
+    rows, vectors = _block(tables.row_group, divisors, -(-columns // lanes), target.registers)
     return Plan(
         rows=rows,
-        vectors=_vectors(rows, -(-columns // lanes), target.registers),
+        vectors=vectors,
         lanes=lanes,
         tiles_at_once=1,
         part_groups=tables.num_groups,
@@ -157,17 +164,25 @@ def plan_sampled(
     )
 
 
-def _vectors(rows: int, wanted: int, registers: int) -> int:
-    """Return how many vectors of each row to hold for `wanted` vectors of columns."""
-    # rows * vectors sums, one vector of X for each, and one broadcast value.
-    most = max(1, min(_MOST_VECTORS, (registers - 1) // (rows + 1)))
+def _block(group: int, allowed: Iterable[int], wanted: int, registers: int) -> tuple[int, int]:
+    """Return the rows and vectors of a block, for `wanted` vectors of columns in all."""
 
-    def cycles(vectors: int) -> float:
+    def cycles(block: tuple[int, int]) -> float:
+        rows, vectors = block
         # Two multiplications or four instructions of any kind in a cycle.
         instructions = rows * vectors + rows + vectors + 3
-        return -(-wanted // vectors) * max(rows * vectors / 2, instructions / 4)
+        cycles = max(rows * vectors / 2, instructions / 4)
+        cycles += _VECTOR_CYCLES * vectors + _WEIGHT_CYCLES * rows
+        return -(-group // rows) * -(-wanted // vectors) * cycles
 
-    return min(range(1, most + 1), key=cycles)
+    blocks = [
+        (rows, vectors)
+        for rows in allowed
+        for vectors in range(1, min(_MOST_VECTORS, wanted) + 1)
+        # The sums, one vector of X for each, and one broadcast weight.
+        if rows * vectors + vectors + 1 <= registers
+    ]
+    return min(blocks, key=cycles)
 
 
 def _divisor(number: int, limit: int) -> int:
@@ -178,7 +193,7 @@ def _divisor(number: int, limit: int) -> int:
 def _part(tables: Tables, fitting: int, num_threads: int) -> int:
     """Return how many groups make a chunk: at most `fitting`, and chunks for all threads."""
     groups = max(1, min(tables.num_groups, fitting))
-    while groups > 1 and tables.num_outer * -(-tables.num_groups // groups) < 4 * num_threads:
+    while groups > 1 and tables.num_outer * -(-tables.num_groups // groups) < 16 * num_threads:
         groups = -(-groups // 2)
     return groups
 

@@ -12,11 +12,6 @@ from rbgp_graphs.gpu.cpu.panels import each_chunk
 from rbgp_graphs.gpu.cpu.storage import Storage
 from rbgp_graphs.gpu.cpu.weights import weights_of
 
-#: Memory moves between caches in lines of this size.
-_LINE_BYTES = 64
-#: Lines of values fetched ahead for each row.
-_LINES_OF_VALUES = 2
-
 
 def product_text(storage: Storage, lanes: int, rows: int, vectors: int) -> str:
     """Return the kernel ``run(job, scratch, first_panel)`` of the product A X.
@@ -60,7 +55,6 @@ class _ProductKernel:
 
             def group(g: Value) -> None:
                 row = emit.add(first_row, emit.mul(g, read["group_step"]))
-                self._prefetch(tiles, last, g, emit.sub(stop, start))
                 columns = emit.mul(emit.add(start, g), read["inner_degree"])
                 inner = emit.at(read.pointer("inner"), emit.mul(columns, 4))
 
@@ -81,30 +75,6 @@ class _ProductKernel:
         arguments = (self.job, self.sums, target, width, size, first_row, count, slots)
         emit.call(read["finish"], FINISH, arguments)
 
-    def _prefetch(self, tiles: Value, first: Value, group: Value, num_groups: Value) -> None:
-        """Fetch a share of the rows of X that the tiles from `first` on will need.
-
-        All groups together fetch all rows, while they are busy with the tiles before.
-        """
-        emit, read = self.emit, self.read
-        last = emit.smaller(read["outer_degree"], emit.add(first, read["tiles_at_once"]))
-        share = emit.build.udiv(emit.sub(emit.add(read["tile_cols"], num_groups), 1), num_groups)
-        start = emit.mul(group, share)
-        stop = emit.smaller(read["tile_cols"], emit.add(start, share))
-
-        def tile(e: Value) -> None:
-            column = emit.load_int(emit.at(tiles, emit.mul(e, 16)))
-            x = emit.at(self.panel, emit.mul(column, self.row_bytes))
-
-            def row(c: Value) -> None:
-                place = emit.at(x, emit.mul(c, self.row_bytes))
-                for line in range(0, self.row_bytes, _LINE_BYTES):
-                    emit.prefetch(emit.at(place, line))
-
-            emit.loop(start, stop, row)
-
-        emit.loop(first, last, tile)
-
     def _weights(self, block: Value, row: Value, first: Value, last: Value) -> Sequence[Value]:
         """Return where the weights of each row of a block begin, for tiles from `first` on."""
         emit, read = self.emit, self.read
@@ -116,11 +86,6 @@ class _ProductKernel:
             offset = emit.add(emit.mul(number, read["value_row"]), skipped)
             starts.append(emit.at(read.pointer("values"), offset))
         count = emit.mul(emit.sub(last, first), read["inner_degree"])
-        # These rows come again with the next tiles.
-        following = emit.mul(count, self.storage.stored_bytes)
-        for start in starts:
-            for line in range(0, _LINES_OF_VALUES * _LINE_BYTES, _LINE_BYTES):
-                emit.prefetch(emit.at(start, emit.add(following, line)))
         scratch = emit.at(self.panel, read["weights_at"])
         return weights_of(emit, self.storage, self.lanes, starts, count, scratch)
 

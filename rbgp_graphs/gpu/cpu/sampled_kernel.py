@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from llvmlite import ir
 
 from rbgp_graphs.gpu.cpu.emit import Emitter, Value
@@ -166,10 +168,13 @@ class _SampledKernel:
             zero = ir.Constant(part.type, None)
             (before,) = emit.choose(
                 is_first,
-                lambda zero=zero: [zero],
-                lambda k=part.type, a=goal: [emit.load_vector(k, a)],
+                functools.partial(list, [zero]),
+                functools.partial(self._loaded, part.type, goal),
             )
             emit.store_vector(emit.build.fadd(part, before), goal)
+
+    def _loaded(self, kind: ir.VectorType, place: Value) -> list[Value]:
+        return [self.emit.load_vector(kind, place)]
 
     def _load(self, place: Value) -> Value:
         return self.emit.load_vector(self.kind, place, self.vector_bytes)

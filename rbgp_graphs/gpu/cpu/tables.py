@@ -58,12 +58,12 @@ class Tables:
     @property
     def outer_degree(self) -> int:
         """Tiles in a row of tiles."""
-        return self.tiles.shape[1]
+        return int(self.tiles.shape[1])
 
     @property
     def inner_degree(self) -> int:
         """Nonzeros of a row inside a tile."""
-        return self.inner.shape[-1]
+        return int(self.inner.shape[-1])
 
     @property
     def row_group(self) -> int:
@@ -107,10 +107,10 @@ def _make(pattern: RBGP4) -> Tables:
     tiles[..., 1] = pattern.outer_edge_tables.reshape(outer.left, degree) * columns[0].size
     edges = outer.transpose_order
     left = edges // degree
-    incoming = np.empty((outer.right, len(edges) // max(1, outer.right), 3), np.int64)
-    incoming[..., 0].flat = left * tile_rows
-    incoming[..., 1].flat = edges % degree * columns.shape[-1]
-    incoming[..., 2].flat = tiles[..., 1].ravel()[edges]
+    incoming = np.stack(
+        [left * tile_rows, edges % degree * columns.shape[-1], tiles[..., 1].ravel()[edges]],
+        axis=-1,
+    )
     in_repeat = np.arange(repeat.left)[:, None] * (inner.left * block.left)
     return Tables(
         tiles=tiles,
@@ -123,5 +123,5 @@ def _make(pattern: RBGP4) -> Tables:
         tile_cols=tile_cols,
         rows=pattern.rows,
         cols=pattern.cols,
-        incoming=incoming,
+        incoming=incoming.reshape(outer.right, -1, 3).astype(np.int64),
     )

@@ -41,11 +41,9 @@ class Target:
 def missing() -> str | None:
     """Return why there are no kernels for this machine, or None if there are."""
     try:
-        import llvmlite.binding
+        host()
     except ImportError:
         return 'llvmlite, a part of numba, is not installed; run: pip install "rbgp-graphs"'
-    try:
-        host()
     except (RuntimeError, LookupError) as error:
         return str(error)
     return None

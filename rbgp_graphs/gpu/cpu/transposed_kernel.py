@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from llvmlite import ir
 
 from rbgp_graphs.gpu.cpu.emit import Emitter, Value

@@ -55,7 +55,7 @@ def test_a_damaged_file_is_compiled_again(directory: Path, damage: str) -> None:
     (file,) = directory.iterdir()
     content = bytearray(file.read_bytes())
     content[-5] ^= 1
-    file.write_bytes({"cut": content[:-9], "flip": content, "empty": b""}[damage])
+    file.write_bytes(bytes({"cut": content[:-9], "flip": content, "empty": b""}[damage]))
     compiler._functions.clear()
     assert call(compiler.function("k", lambda: _STORE.format(number=8), host(), 1)) == 8
     compiler._functions.clear()
@@ -86,7 +86,7 @@ def test_the_cache_lies_where_the_system_keeps_caches(monkeypatch: pytest.Monkey
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
     assert compiler.cache_directory() == Path("/somewhere/rbgp_graphs")
     monkeypatch.setattr("sys.platform", "darwin")
-    with mock.patch.object(Path, "home", lambda: Path("/me")):
+    with mock.patch.object(Path, "home", return_value=Path("/me")):
         assert compiler.cache_directory() == Path("/me/Library/Caches/rbgp_graphs")
     monkeypatch.setattr("sys.platform", "win32")
     monkeypatch.setenv("LOCALAPPDATA", "/local")

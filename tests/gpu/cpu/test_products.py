@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from rbgp_graphs.constructions import complete, random_biregular
 from rbgp_graphs.gpu import RBGP4Matrix, backend, matmul
-from rbgp_graphs.gpu.cpu import calls, plan, target
+from rbgp_graphs.gpu.cpu import calls, plan, threads
 from rbgp_graphs.products import RBGP4
 from tests.gpu.cpu.strategies import COLUMNS, designs, narrow_host
-from tests.gpu.oracle import assert_close, dense, matrix_of, normal, seeds
+from tests.gpu.oracle import assert_close, dense, finfo, matrix_of, normal, seeds
 
 DTYPES = (np.float16, ml_dtypes.bfloat16, np.float32, np.float64)
 dtypes = st.sampled_from(DTYPES)
@@ -53,7 +53,7 @@ def test_short_vectors_give_the_same(pattern: RBGP4, seed: int, dtype: Any, n: i
     narrow = narrow_host()
     if narrow is None:
         pytest.skip("this processor has no longer ones")
-    with mock.patch.object(calls, "host", lambda: narrow):
+    with mock.patch.object(calls, "host", return_value=narrow):
         check_all_products(pattern, seed, dtype, n)
 
 
@@ -65,8 +65,7 @@ def test_many_chunks_and_passes_add_up(dtype: Any) -> None:
     with (
         mock.patch.object(plan, "_SMALL_PRODUCT", 0),
         mock.patch.object(plan, "_SHORTEST_RUN", 1),
-        mock.patch.object(calls, "host", lambda: target.host()),
-        mock.patch("rbgp_graphs.gpu.cpu.threads.get_num_threads", lambda: 3),
+        mock.patch.object(threads, "get_num_threads", return_value=3),
     ):
         check_all_products(pattern, 5, dtype, 150)
 
@@ -79,7 +78,7 @@ def test_every_count_of_threads_gives_the_same_bits() -> None:
     results = []
     for number in (1, 2, 5):
         with (
-            mock.patch("rbgp_graphs.gpu.cpu.threads.get_num_threads", lambda n=number: n),
+            mock.patch.object(threads, "get_num_threads", return_value=number),
             mock.patch.object(plan, "_SMALL_PRODUCT", 0),
         ):
             results.append((A @ X, A.T @ Y, A.sampled_matmul(Y, X)))
@@ -104,10 +103,10 @@ def test_activations_agree_with_the_numpy_backend(dtype: Any, activation: Any) -
         oracle = matmul(
             RBGP4Matrix(identity, np.ones((1, 1))), X.astype(np.float64), activation=activation
         )
-    # SciPy's own tail of the normal distribution is off by some 1e-13 far out.
-    np.testing.assert_allclose(exact, oracle, rtol=1e-12, atol=1e-300)
-    eps = float(ml_dtypes.finfo(dtype).eps)
-    tiny = float(ml_dtypes.finfo(dtype).smallest_normal)
+    # Far out, the tail of SciPy is off by some 1e-13 itself.
+    np.testing.assert_allclose(exact, oracle, rtol=1e-12, atol=1e-280)
+    eps = float(finfo(dtype).eps)
+    tiny = float(finfo(dtype).smallest_normal)
     np.testing.assert_allclose(result, oracle, rtol=8 * eps, atol=tiny)
 
 

@@ -48,8 +48,8 @@ def test_vectors_follow_the_processor(
     machine: str, features: dict[str, bool], expected: tuple[int, int]
 ) -> None:
     with (
-        mock.patch.object(platform, "machine", lambda: machine),
-        mock.patch.object(llvm, "get_host_cpu_features", lambda: llvm.FeatureMap(features)),
+        mock.patch.object(platform, "machine", return_value=machine),
+        mock.patch.object(llvm, "get_host_cpu_features", return_value=llvm.FeatureMap(features)),
     ):
         host = target.host()
     assert (host.vector_bytes, host.registers) == expected
@@ -64,8 +64,8 @@ def test_other_processors_are_left_to_numpy(
     machine: str, features: dict[str, bool], reason: str
 ) -> None:
     with (
-        mock.patch.object(platform, "machine", lambda: machine),
-        mock.patch.object(llvm, "get_host_cpu_features", lambda: llvm.FeatureMap(features)),
+        mock.patch.object(platform, "machine", return_value=machine),
+        mock.patch.object(llvm, "get_host_cpu_features", return_value=llvm.FeatureMap(features)),
     ):
         assert reason in (target.missing() or "")
 

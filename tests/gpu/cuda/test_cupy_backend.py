@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from rbgp_graphs.constructions import random_biregular
+from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, BackendError
+from rbgp_graphs.gpu import RBGP4Matrix, matmul
 from rbgp_graphs.gpu.cuda import cupy_backend
 from rbgp_graphs.gpu.cuda.products import Products
 from rbgp_graphs.gpu.cuda.verdicts import Verdicts
@@ -62,8 +64,8 @@ def test_operands_of_other_dtypes_are_converted_on_the_device() -> None:
     rng, A = np.random.default_rng(0), matrix_of(pattern(), 0, np.float32)
     X = rng.integers(-9, 9, (A.shape[1], 5))
     Y, bias = np.full((A.shape[0], 5), np.nan), rng.standard_normal(A.shape[0])
-    arrays = (DeviceArray(array) for array in (A.values, X, Y, bias))
-    cupy_backend.forward(A.pattern, *arrays, "relu")
+    values, operand, result, offset = map(DeviceArray, (A.values, X, Y, bias))
+    cupy_backend.forward(A.pattern, values, operand, result, offset, "relu")
     assert np.allclose(Y, np.maximum(dense(A) @ X + bias[:, None], 0), rtol=1e-12, atol=1e-12)
 
 
@@ -71,3 +73,75 @@ def test_values_are_transposed_on_the_device() -> None:
     A = matrix_of(pattern(), 0, np.float32)
     result = cupy_backend.transpose_values(A.pattern, DeviceArray(A.values))
     assert (result.host == transpose_values(A.pattern, A.values)).all()
+
+
+def on_device(A: RBGP4Matrix) -> RBGP4Matrix:
+    return RBGP4Matrix(A.pattern, DeviceArray(A.values.copy()))
+
+
+def test_a_matrix_on_the_device_multiplies_there() -> None:
+    rng, A = np.random.default_rng(1), matrix_of(pattern(), 0, np.float32)
+    rows, cols = A.shape
+    B, X, dY = on_device(A), normal(rng, (2, cols, 5), "f4"), normal(rng, (2, rows, 5), "f4")
+    assert B.is_on_device
+    assert not A.is_on_device
+    assert isinstance(B @ DeviceArray(X), DeviceArray)
+    exact = dense(A)
+    assert np.allclose((B @ DeviceArray(X)).host, exact @ X, rtol=1e-5, atol=1e-5)
+    assert np.allclose((B.T @ DeviceArray(dY)).host, exact.T @ dY, rtol=1e-5, atol=1e-5)
+    assert np.allclose((B @ DeviceArray(X[0, :, 0])).host, exact @ X[0, :, 0], atol=1e-5)
+    left = DeviceArray(normal(rng, (3, rows), "f4"))
+    assert np.allclose((left @ B).host, left.host @ exact, rtol=1e-5, atol=1e-5)
+    sampled = B.sampled_matmul(DeviceArray(dY), DeviceArray(X))
+    assert np.allclose(sampled.host, A.sampled_matmul(dY, X), rtol=1e-5, atol=1e-5)
+    sampled = B.T.sampled_matmul(DeviceArray(X), DeviceArray(dY))
+    assert np.allclose(sampled.host, A.T.sampled_matmul(X, dY), rtol=1e-5, atol=1e-5)
+    assert (B.T.values.host == A.T.values).all()
+    assert (B.to_dense().host == A.to_dense()).all()
+    assert (B.T.to_dense().host == A.T.to_dense()).all()
+
+
+def test_the_result_can_be_written_to_an_array_on_the_device() -> None:
+    rng, A = np.random.default_rng(1), matrix_of(pattern(), 0, np.float32)
+    B, X = on_device(A), DeviceArray(normal(rng, (A.shape[1], 5), "f4"))
+    out = DeviceArray(np.full((A.shape[0], 5), np.nan, "f4"))
+    bias = DeviceArray(rng.standard_normal(A.shape[0]))
+    assert matmul(B, X, out=out, bias=bias, activation="relu", backend="cupy") is out
+    expected = np.maximum(dense(A) @ X.host + bias.host[:, None], 0)
+    assert np.allclose(out.host, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_numpy_operand_is_copied_to_the_device_on_request() -> None:
+    rng, A = np.random.default_rng(1), matrix_of(pattern(), 0, np.float32)
+    X = normal(rng, (A.shape[1], 5), "f4")
+    result = matmul(A, X, backend="cupy")
+    assert isinstance(result, np.ndarray)
+    assert_close(result, dense(A), X)
+
+
+def test_arrays_in_different_places_are_refused_and_not_moved(machine: DeviceMachine) -> None:
+    A = matrix_of(pattern(), 0, np.float32)
+    B, X = on_device(A), np.ones((A.shape[1], 5), np.float32)
+    B @ DeviceArray(X)
+    count = len(machine.launched)
+    with pytest.raises(BackendError, match="values on 0, X on the CPU"):
+        B @ X
+    with pytest.raises(BackendError, match="values on the CPU, X on 0"):
+        A @ DeviceArray(X)
+    with pytest.raises(BackendError, match="'numpy' works on the CPU and an array lies on a CUDA"):
+        matmul(B, DeviceArray(X), backend="numpy")
+    with pytest.raises(ArgumentTypeError, match="expected an array on that device"):
+        matmul(B, DeviceArray(X), out=np.zeros((A.shape[0], 5), np.float32))
+    with pytest.raises(ArgumentError, match="out has shape"):
+        matmul(B, DeviceArray(X), out=DeviceArray(np.zeros((1, 5), np.float32)))
+    whole = DeviceArray(np.zeros(2 * max(A.shape) * 5, np.float32))
+    overlapping = whole[: A.shape[1] * 5].reshape(A.shape[1], 5)
+    with pytest.raises(ArgumentError, match="out overlaps X"):
+        matmul(B, overlapping, out=whole[: A.shape[0] * 5].reshape(A.shape[0], 5))
+    with pytest.raises(ArgumentError, match=r"values has shape \(2,\), expected"):
+        RBGP4Matrix(A.pattern, DeviceArray(np.ones(2)))
+    with pytest.raises(BackendError, match="cupy.asnumpy"):
+        B.to_csr()
+    with pytest.raises(BackendError, match="W lies on a CUDA device"):
+        RBGP4Matrix.from_dense(A.pattern, DeviceArray(dense(A)))
+    assert len(machine.launched) == count

@@ -1,0 +1,163 @@
+"""Step time and peak memory of one layer: RBGP4, masked dense, and block sparse PyTorch.
+
+Every contender runs in a process of its own and multiplies 256 vectors with a matrix of
+4096 x 4096 in float32. Run it on a machine that does nothing else:
+
+    python examples/layer_benchmark.py --out docs/benchmarks/layers.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import rbgp_graphs as rg
+from rbgp_graphs.bench.machine import describe
+from rbgp_graphs.export import apply_mask
+from rbgp_graphs.nn import RBGP4Linear
+
+SIDE, BATCH, SPARSITY = 4096, 256, 0.9375
+REPEATS = 7
+
+
+def dense() -> torch.nn.Module:
+    """Return PyTorch's layer."""
+    return torch.nn.Linear(SIDE, SIDE)
+
+
+def masked() -> torch.nn.Module:
+    """Return PyTorch's layer with a mask on its weight."""
+    layer: torch.nn.Module = apply_mask(dense(), rg.design(SIDE, SIDE, SPARSITY))
+    return layer
+
+
+def rbgp4(objective: str) -> Callable[[], torch.nn.Module]:
+    """Return a maker of the package's layer."""
+
+    def make() -> torch.nn.Module:
+        return RBGP4Linear(SIDE, SIDE, sparsity=SPARSITY, objective=objective)
+
+    return make
+
+
+class BlockSparse(torch.nn.Module):
+    """PyTorch's block sparse layout with blocks of 16 x 16, whose gradient comes back dense."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        pattern = rg.design(SIDE, SIDE, SPARSITY, row_group=16, block=(16, 16))
+        weight = torch.from_numpy(pattern.mask()).float() * torch.randn(SIDE, SIDE) / 16
+        self.weight = torch.nn.Parameter(weight.to_sparse_bsr((16, 16)))
+        self.bias = torch.nn.Parameter(torch.zeros(SIDE))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the product with the inputs."""
+        return torch.nn.functional.linear(x, self.weight) + self.bias
+
+
+MAKERS: dict[str, Callable[[], torch.nn.Module]] = {
+    "torch dense": dense,
+    "torch dense with a mask": masked,
+    "torch BSR, 16 x 16 blocks": BlockSparse,
+    "RBGP4Linear, row group 4": rbgp4("balanced"),
+    "RBGP4Linear, objective speed": rbgp4("speed"),
+}
+
+
+def measure(name: str) -> dict[str, Any]:
+    """Return the median times of a layer and the memory it takes above that of the imports."""
+    warnings.simplefilter("ignore")
+    torch.manual_seed(0)
+    threads = torch.get_num_threads()
+    make = MAKERS[name]
+    rg.design(64, 64, 0.75)
+    x = torch.randn(BATCH, SIDE, requires_grad=True)
+    dy = torch.randn(BATCH, SIDE)
+    layer = make()
+    torch.set_num_threads(threads)
+    trains = not isinstance(layer, BlockSparse)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=1e-4, momentum=0.9) if trains else None
+
+    def forward() -> None:
+        with torch.no_grad():
+            layer(x)
+
+    def step() -> None:
+        layer.zero_grad()
+        x.grad = None
+        layer(x).backward(dy)
+        if optimizer is not None:
+            optimizer.step()
+
+    step()
+    times: dict[str, list[float]] = {"forward": [], "step": []}
+    for _ in range(REPEATS):
+        for kind, run in (("forward", forward), ("step", step)):
+            start = time.perf_counter()
+            run()
+            times[kind].append(1000 * (time.perf_counter() - start))
+    # The peak counts from here: building a layer can take more than training it.
+    Path("/proc/self/clear_refs").write_text("5")
+    step()
+    found: dict[str, Any] = {"name": name, "updates": trains}
+    for kind, values in times.items():
+        found[f"{kind}_milliseconds"] = statistics.median(values)
+        found[f"{kind}_spread_milliseconds"] = max(values) - min(values)
+    found["peak_bytes"] = status_bytes("VmHWM")
+    return found
+
+
+def status_bytes(key: str) -> int:
+    """Return an entry of Linux' account of this process' memory."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith(key)).split()[1])
+
+
+def imports_bytes() -> int:
+    """Return the memory of a process that only imports, makes a small pattern and the vectors."""
+    rg.design(64, 64, 0.75)
+    vectors = [torch.randn(BATCH, SIDE) for _ in range(3)]
+    return status_bytes("VmRSS") + 0 * len(vectors)
+
+
+def main() -> None:
+    """Measure all contenders one after the other."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("layers.json"))
+    parser.add_argument("--only", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.only is not None:
+        print(json.dumps(imports_bytes() if options.only == "" else measure(options.only)))
+        return
+    baseline = int(child(""))
+    rows = []
+    for name in MAKERS:
+        row = json.loads(child(name))
+        row["peak_megabytes_above_imports"] = (row.pop("peak_bytes") - baseline) / 1e6
+        rows.append(row)
+        print(row, flush=True)
+    shape = {"side": SIDE, "batch": BATCH, "sparsity": SPARSITY, "dtype": "float32"}
+    machine = {**describe(), "torch_threads": torch.get_num_threads()}
+    machine["versions"]["torch"] = torch.__version__
+    result = {"machine": machine, "shape": shape, "layers": rows}
+    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def child(name: str) -> str:
+    """Run this file for one contender and return what it prints."""
+    command = [sys.executable, __file__, "--only", name]
+    return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
+
+
+if __name__ == "__main__":
+    main()
