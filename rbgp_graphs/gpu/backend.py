@@ -10,6 +10,7 @@ from rbgp_graphs.errors import BackendError
 from rbgp_graphs.gpu import numpy_backend
 from rbgp_graphs.gpu.cpu import products as cpu_products
 from rbgp_graphs.gpu.cpu import target as cpu_target
+from rbgp_graphs.gpu.cuda import cupy_backend
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,8 @@ class Backend:
         )
 
 
-#: From the fastest to the one that always runs; "auto" takes the first that is available.
+#: From the fastest to the one that always runs; "auto" takes the first that is available. What
+#: lies on a GPU is computed there, and what lies on the CPU is copied to a GPU only on request.
 _TABLE = (
     Backend(
         name="cpu",
@@ -98,6 +100,14 @@ _TABLE = (
         transposed=numpy_backend.transposed,
         sampled=numpy_backend.sampled,
     ),
+    Backend(
+        name="cupy",
+        description="CUDA kernels compiled at run time, through CuPy, on an NVIDIA GPU",
+        missing=cupy_backend.missing,
+        forward=cupy_backend.forward,
+        transposed=cupy_backend.transposed,
+        sampled=cupy_backend.sampled,
+    ),
 )
 
 
@@ -112,14 +122,23 @@ def backends() -> tuple[BackendInfo, ...]:
     Examples
     --------
     >>> [b.name for b in backends()]
-    ['cpu', 'numpy']
+    ['cpu', 'numpy', 'cupy']
     """
     return tuple(backend.info for backend in _TABLE)
 
 
-def choose(name: Any) -> Backend:
-    """Return the backend of that name, or the first available one for "auto"."""
-    for backend in _TABLE:
+def choose(name: Any, *, on_device: bool = False) -> Backend:
+    """Return the backend of that name, or the first available one for "auto".
+
+    With `on_device` some array lies on a CUDA device, which only "cupy" can use.
+    """
+    table = [backend for backend in _TABLE if backend.name == "cupy" or not on_device]
+    if on_device and name in {backend.name for backend in _TABLE} - {"cupy"}:
+        raise BackendError(
+            f"backend {name!r} works on the CPU and an array lies on a CUDA device; use 'auto' or "
+            "'cupy', or copy the array to the CPU"
+        )
+    for backend in table:
         if name in ("auto", backend.name) and backend.missing() is None:
             return backend
     lines = [

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
+from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, BackendError
+from rbgp_graphs.gpu import transpose
 from rbgp_graphs.gpu.backend import choose
+from rbgp_graphs.gpu.cuda import cupy_backend
 from rbgp_graphs.gpu.epilogue import check_activation
 from rbgp_graphs.gpu.operands import (
     as_array,
@@ -46,7 +48,9 @@ class RBGP4Matrix:
     """A matrix whose nonzeros lie on an RBGP4 pattern.
 
     ``A @ X``, ``X @ A`` and ``A.T @ Y`` follow `numpy.matmul`: an operand is a vector, a
-    matrix or a batch of matrices, with any strides. The result is a NumPy array.
+    matrix or a batch of matrices, with any strides. The result is a NumPy array; if values and
+    operands lie on a CUDA device, as arrays of any library with DLPack, it is a CuPy array
+    there. Nothing is moved between devices.
 
     Parameters
     ----------
@@ -132,6 +136,10 @@ class RBGP4Matrix:
         """
         as_pattern(pattern)
         dense = as_array("W", W)
+        if not isinstance(dense, np.ndarray):
+            raise BackendError(
+                "W lies on a CUDA device and is read on the CPU; copy it there first"
+            )
         check_dtype("W", dense)
         if dense.shape != pattern.shape:
             raise ArgumentError(f"W has shape {dense.shape}, expected {pattern.shape}")
@@ -156,9 +164,16 @@ class RBGP4Matrix:
         """
         if not self._is_transposed:
             return self._stored.values
+        if self.is_on_device:
+            return cupy_backend.transpose_values(self._stored.pattern, self._stored.values)
         values = transpose_values(self._stored.pattern, self._stored.values)
         values.flags.writeable = False
         return values
+
+    @property
+    def is_on_device(self) -> bool:
+        """Whether the values are a CuPy array, on a CUDA device."""
+        return not isinstance(self._stored.values, np.ndarray)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -209,6 +224,9 @@ class RBGP4Matrix:
                 "use to_csr(), or pass a larger max_bytes"
             )
         pattern, values = self._stored.pattern, self._stored.values
+        if self.is_on_device:
+            on_device = cupy_backend.to_dense(pattern, values)
+            return on_device.T if self._is_transposed else on_device
         dense = np.zeros(pattern.shape, dtype=self.dtype)
         np.put_along_axis(dense, pattern.columns(max_bytes=8 * pattern.nnz), values, axis=1)
         return dense.T if self._is_transposed else dense
@@ -218,6 +236,11 @@ class RBGP4Matrix:
 
         float16 and bfloat16, which SciPy does not know, become float32.
         """
+        if self.is_on_device:
+            raise BackendError(
+                "the values lie on a CUDA device and SciPy's arrays on the CPU; use "
+                "RBGP4Matrix(A.pattern, cupy.asnumpy(A.values)).to_csr()"
+            )
         values = self.values
         return self.pattern.to_csr(values.astype(np.float32) if is_half(values.dtype) else values)
 
@@ -237,7 +260,7 @@ class RBGP4Matrix:
         if operand.ndim == 1:
             return self.T @ operand
         dtype = result_dtype(self.dtype, operand)
-        result = np.empty((*operand.shape[:-1], cols), dtype)
+        result = as_out(None, (*operand.shape[:-1], cols), dtype, {"X": operand})
         swapped = operand.swapaxes(-1, -2)
         self.T._product(swapped, result.swapaxes(-1, -2), None, None, "auto")
         return result
@@ -259,7 +282,7 @@ class RBGP4Matrix:
         if offset is not None:
             inputs["bias"] = offset
         result = as_out(out, shape, result_dtype(self.dtype, operand), inputs)
-        chosen = choose(backend)
+        chosen = choose(backend, on_device=_any_on_device(*inputs.values(), result))
         run = chosen.transposed if self._is_transposed else chosen.forward
         stored = self._stored
         if operand.ndim == 1:
@@ -307,7 +330,7 @@ class RBGP4Matrix:
         ArgumentError
             If the shapes do not fit, or `out` cannot hold the result.
         BackendError
-            If the backend is unknown or does not run here, or an operand lies on a device.
+            If the backend is unknown or does not run here, or the arrays lie in different places.
 
         Examples
         --------
@@ -328,19 +351,23 @@ class RBGP4Matrix:
                 f"(..., {cols}, N) with equal leading axes and N"
             )
         dtype = result_dtype(left.dtype, right) if _has_float(left, right) else np.dtype(float)
-        inputs = {"dY": left, "X": right, "the values": self._stored.values}
+        inputs = {"dY": left, "X": right}
+        if self.is_on_device == _any_on_device(left):
+            inputs["the values"] = self._stored.values
         shape = (rows, self.nnz // rows)
         result = as_out(out, shape, dtype, inputs)
         if left.ndim == 1:
             left, right = left[:, None], right[:, None]
-        sampled = choose(backend).sampled
+        sampled = choose(backend, on_device=_any_on_device(left, right, result)).sampled
         pattern = self._stored.pattern
         if not self._is_transposed:
             sampled(pattern, left, right, result)
             return result
-        stored_order = np.empty((pattern.rows, pattern.row_degree), dtype)
+        size = (pattern.rows, pattern.row_degree)
+        stored_order = as_out(None, size, dtype, {"X": right})
         sampled(pattern, right, left, stored_order)
-        result[...] = transpose_values(pattern, stored_order)
+        in_order = cupy_backend if _any_on_device(stored_order) else transpose
+        result[...] = in_order.transpose_values(pattern, stored_order)
         return result
 
     # Identity -------------------------------------------------------------------------------
@@ -366,6 +393,10 @@ def _as_operand(name: str, value: Any) -> NDArray[Any]:
             f"{name} is an RBGP4Matrix, expected a dense operand; use {name}.to_dense()"
         )
     return as_array(name, value)
+
+
+def _any_on_device(*arrays: Any) -> bool:
+    return any(not isinstance(array, np.ndarray) for array in arrays)
 
 
 def _has_float(*arrays: NDArray[Any]) -> bool:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, BackendError
+from rbgp_graphs.gpu.cuda import cupy_backend
 from rbgp_graphs.products import RBGP4
 
 #: The dtypes of NumPy that values and results can have, besides bfloat16 from ml_dtypes.
@@ -32,7 +33,14 @@ def as_pattern(pattern: Any) -> RBGP4:
 
 def as_values(pattern: RBGP4, values: Any) -> NDArray[Any]:
     """Return `values` as an array of a known dtype and shape, sharing memory if it has any."""
-    array = pattern.check_values(as_array("values", values))
+    array = as_array("values", values)
+    if isinstance(array, np.ndarray):
+        array = pattern.check_values(array)
+    elif array.shape != (pattern.rows, pattern.row_degree):
+        expected = (pattern.rows, pattern.row_degree)
+        raise ArgumentError(
+            f"values has shape {array.shape}, expected (rows, row_degree) = {expected}"
+        )
     check_dtype("values", array)
     return array
 
@@ -56,14 +64,17 @@ def check_dtype(name: str, array: NDArray[Any]) -> None:
 
 
 def as_array(name: str, value: Any) -> NDArray[Any]:
-    """Return a NumPy array of numbers or bools, without a copy where the memory can be shared.
+    """Return an array of numbers or bools, without a copy where the memory can be shared.
 
-    Takes what has ``__array__`` or DLPack and lies in the memory of the CPU, and nested lists.
+    What lies on a CUDA device becomes a CuPy array; everything else that has ``__array__`` or
+    DLPack, and nested lists, become NumPy arrays.
     """
     if sparse.issparse(value):
         raise ArgumentTypeError(f"{name} is a sparse array, expected a dense one: {name}.toarray()")
     if isinstance(value, np.ma.MaskedArray):
         raise ArgumentTypeError(f"{name} is a masked array, expected a plain one: {name}.filled()")
+    if cupy_backend.is_device_array(value):
+        return _real(name, cupy_backend.as_device_array(name, value))
     if not isinstance(value, np.ndarray):
         _check_device(name, value)
     try:
@@ -73,6 +84,10 @@ def as_array(name: str, value: Any) -> NDArray[Any]:
         raise ArgumentTypeError(
             f"{name} of type {type(value).__name__} cannot be read as an array: {error}"
         ) from error
+    return _real(name, array)
+
+
+def _real(name: str, array: Any) -> Any:
     if array.dtype.kind not in "biuf" and not is_bfloat16(array.dtype):
         raise ArgumentTypeError(f"{name} has dtype {array.dtype}, expected real numbers")
     return array
@@ -89,7 +104,7 @@ def _check_device(name: str, value: Any) -> None:
     if int(kind) not in _CPU_DEVICES:
         raise BackendError(
             f"{name} lies on device ({int(kind)}, {number}) in DLPack's numbering and the "
-            "backends of this version run on the CPU; copy it to the CPU first"
+            "backends of this version run on CPUs and CUDA devices; copy it to one of these first"
         )
 
 
@@ -112,6 +127,9 @@ def as_out(
     out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: dict[str, NDArray[Any]]
 ) -> NDArray[Any]:
     """Return `out` if a result can be written to it, or a new array if it is None."""
+    device_array = next((a for a in inputs.values() if not isinstance(a, np.ndarray)), None)
+    if device_array is not None:
+        return _as_device_out(out, shape, dtype, inputs, device_array)
     if out is None:
         return np.empty(shape, dtype)
     if not isinstance(out, np.ndarray):
@@ -126,6 +144,32 @@ def as_out(
         if _overlap(out, array):
             raise ArgumentError(f"out overlaps {name} in memory, expected memory of its own")
     return out
+
+
+def _as_device_out(
+    out: Any,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    inputs: dict[str, NDArray[Any]],
+    like: Any,
+) -> Any:
+    """Return `out` as a CuPy array, or a new one on the device of `like`."""
+    if out is None:
+        return cupy_backend.empty(shape, dtype, like)
+    if not cupy_backend.is_device_array(out):
+        raise ArgumentTypeError(
+            f"out is a {type(out).__name__} and an operand lies on a CUDA device, expected an "
+            "array on that device"
+        )
+    array = cupy_backend.as_device_array("out", out)
+    if array.shape != shape or array.dtype != dtype:
+        raise ArgumentError(
+            f"out has shape {array.shape} and dtype {array.dtype}, expected {shape} and {dtype}"
+        )
+    for name, other in inputs.items():
+        if cupy_backend.may_overlap(array, other):
+            raise ArgumentError(f"out overlaps {name} in memory, expected memory of its own")
+    return array
 
 
 def _overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:

@@ -28,7 +28,8 @@ def matmul(
         The sparse matrix or a transposed view, of shape (rows, cols).
     X : array_like, shape (cols,) or (..., cols, N)
         Real numbers with any strides: a vector, a matrix or a batch of matrices, as a NumPy
-        array or whatever becomes one without leaving the CPU (``__array__``, DLPack, lists).
+        array or whatever becomes one without leaving the CPU (``__array__``, DLPack, lists); or
+        an array on a CUDA device, of CuPy or of what has DLPack, if the values of A lie there.
     out : ndarray, shape (rows,) or (..., rows, N), optional
         Where to write the result, with any strides. It has the dtype of the result and shares
         no memory with the inputs.
@@ -40,12 +41,13 @@ def matmul(
         function :math:`\Phi`, the exact form and not the one with tanh; or
         :math:`x / (1 + e^{-x})`.
     backend : str
-        A name of `backends`, or "auto" for the fastest one that runs here.
+        A name of `backends`, or "auto" for the fastest one where the arrays lie. "cupy" also
+        takes arrays on the CPU, and copies them to the GPU and back.
 
     Returns
     -------
     ndarray, shape (rows,) or (..., rows, N)
-        `out` if given, else a new array. The dtype is NumPy's promotion of the dtypes of A and
+        `out` if given (as a CuPy array on a device), else a new array. The dtype is NumPy's promotion of the dtypes of A and
         X. float16 and bfloat16 are accumulated in float32 and rounded once, after the
         activation.
 
@@ -56,7 +58,7 @@ def matmul(
     ArgumentError
         If a shape does not fit, the activation is unknown, or `out` cannot hold the result.
     BackendError
-        If the backend is unknown or does not run here, or an operand lies on a device.
+        If the backend is unknown or does not run here, or the arrays lie in different places.
 
     Examples
     --------

@@ -82,9 +82,13 @@ def test_the_fastest_good_design_is_what_design_takes() -> None:
 
 def test_the_device_decides_which_design_is_fast() -> None:
     # Where a gather costs nothing, single rows are as fast as groups and have the larger gap.
-    rates = ("gather_bytes_per_second", "far_gather_bytes_per_second")
-    gathers = replace(DEFAULT, step_seconds=1e-18, **dict.fromkeys(rates, 1e18))
-    strict = replace(DEFAULT, **dict.fromkeys(rates, 1e9))
+    gathers = replace(
+        DEFAULT,
+        step_seconds=1e-18,
+        gather_bytes_per_second=1e18,
+        far_gather_bytes_per_second=1e18,
+    )
+    strict = replace(DEFAULT, gather_bytes_per_second=1e9, far_gather_bytes_per_second=1e9)
     groups = [
         design(256, 256, 0.75, objective="speed", device=device).row_group
         for device in (gathers, strict)

@@ -63,6 +63,29 @@ def as_device_array(name: str, value: Any) -> Any:
         ) from error
 
 
+def empty(shape: tuple[int, ...], dtype: Any, like: Any) -> Any:
+    """Return a new CuPy array on the device of `like`."""
+    with _on(int(like.device.id)):
+        return require("cupy", "gpu-cu13").empty(shape, dtype)
+
+
+def may_overlap(a: Any, b: Any) -> bool:
+    """Return whether two arrays may share memory: whether their ranges meet, on any device."""
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return False
+    return bool(require("cupy", "gpu-cu13").may_share_memory(a, b))
+
+
+def to_dense(pattern: RBGP4, values: Any) -> Any:
+    """Return the matrix as a dense CuPy array on the device of `values`."""
+    cupy = require("cupy", "gpu-cu13")
+    with _on(_common_device(values=values)):
+        dense = cupy.zeros(pattern.shape, values.dtype)
+        columns = cupy.asarray(pattern.columns(max_bytes=8 * pattern.nnz))
+        dense[cupy.arange(pattern.rows)[:, None], columns] = values
+        return dense
+
+
 def forward(
     pattern: RBGP4,
     values: Any,

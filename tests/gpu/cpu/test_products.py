@@ -107,7 +107,7 @@ def test_activations_agree_with_the_numpy_backend(dtype: Any, activation: Any) -
     np.testing.assert_allclose(exact, oracle, rtol=1e-12, atol=1e-280)
     eps = float(finfo(dtype).eps)
     tiny = float(finfo(dtype).smallest_normal)
-    np.testing.assert_allclose(result, oracle, rtol=8 * eps, atol=tiny)
+    np.testing.assert_allclose(result, oracle, rtol=max(8 * eps, 1e-12), atol=tiny)
 
 
 NUMPY = backend.choose("numpy")

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rbgp_graphs.constructions import complete, random_biregular
+from rbgp_graphs.gpu.cpu.plan import plan_product, plan_sampled, plan_transposed
+from rbgp_graphs.gpu.cpu.tables import tables_of
+from rbgp_graphs.gpu.cpu.target import Target
+from rbgp_graphs.products import RBGP4
+from tests.gpu.cpu.strategies import designs
+
+VECTORS = {"AVX-512": (64, 32), "AVX2": (32, 16), "NEON": (16, 32)}
+
+
+def target(name: str) -> Target:
+    size, registers = VECTORS[name]
+    return Target(triple="", cpu="", features="", vector_bytes=size, registers=registers)
+
+
+@given(
+    designs(),
+    st.integers(1, 10**6),
+    st.sampled_from((4, 8)),
+    st.sampled_from(sorted(VECTORS)),
+    st.integers(1, 64),
+)
+def test_every_plan_fits_registers_pattern_and_threads(
+    pattern: RBGP4, columns: int, size: int, name: str, num_threads: int
+) -> None:
+    tables, host = tables_of(pattern), target(name)
+    arguments = (tables, columns, columns, size, host, num_threads)
+    for plan in (plan_product(*arguments), plan_transposed(*arguments)):
+        assert 1 <= plan.rows <= tables.row_group
+        assert plan.rows * plan.vectors + plan.vectors + 1 <= host.registers
+        assert plan.lanes * size == host.vector_bytes
+        assert 1 <= plan.tiles_at_once <= tables.outer_degree
+        assert 1 <= plan.part_groups <= tables.num_groups
+        assert 1 <= plan.num_threads <= num_threads
+        # No more vectors than there are columns for.
+        assert (plan.vectors - 1) * plan.lanes < columns
+    assert tables.row_group % plan_transposed(*arguments).rows == 0
+    sampled = plan_sampled(*arguments)
+    assert tables.row_group % sampled.rows == 0
+    assert 1 <= sampled.neighbours <= tables.inner_degree
+    assert sampled.neighbours & (sampled.neighbours - 1) == 0
+    assert sampled.rows * sampled.neighbours <= host.registers // 2
+
+
+@pytest.mark.parametrize("name", sorted(VECTORS))
+@pytest.mark.parametrize("row_group", [1, 4, 64])
+def test_blocks_have_sums_enough_to_hide_the_latency(name: str, row_group: int) -> None:
+    # Two multiplications in a cycle that take four cycles each need eight sums under way.
+    pattern = RBGP4(complete(4, 4), (row_group, 1), random_biregular(32, 32, 8, rng=0), (1, 1))
+    plan = plan_product(tables_of(pattern), 256, 256, 4, target(name), 2)
+    assert plan.rows * plan.vectors >= 8
+
+
+def test_small_products_stay_in_one_thread() -> None:
+    tables = tables_of(RBGP4(complete(2, 2), (4, 1), complete(4, 4), (1, 1)))
+    assert plan_product(tables, 16, 16, 4, target("AVX2"), 8).num_threads == 1
+    assert plan_product(tables, 10**5, 10**5, 4, target("AVX2"), 8).num_threads == 8
+
+
+@given(designs())
+def test_the_tables_say_where_the_nonzeros_are(pattern: RBGP4) -> None:
+    tables = tables_of(pattern)
+    assert tables_of(pattern) is tables
+    flat, degree = tables.inner.reshape(-1), tables.inner_degree
+    for i in range(0, pattern.rows, max(1, pattern.rows // 6)):
+        (u_o, _), _, (u_i, _), _ = pattern.factor_positions(i, 0)
+        columns = []
+        for first, start in tables.tiles[u_o]:
+            start += u_i * degree
+            columns += [first + c for c in flat[start : start + degree]]
+        assert columns == pattern.row(i).tolist()
+    incoming = sum(len(edges) for edges in tables.incoming)
+    assert incoming == tables.tiles.shape[0] * tables.tiles.shape[1]
+    assert tables.nbytes < 8 * (3 * incoming + 3 * tables.inner.size + 3 * tables.row_group) + 64
