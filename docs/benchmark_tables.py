@@ -121,6 +121,7 @@ def sparsity_table(cases: list[Case]) -> list[str]:
                 f"{1 / (1 - case['sparsity']):.0f} ×",
                 _fastest(sparse, own),
                 _fastest(masks, own),
+                "–" if case.get("other_load") is None else f"{case['other_load']:.2f}",
             )
         )
     columns = (
@@ -134,6 +135,7 @@ def sparsity_table(cases: list[Case]) -> list[str]:
         ">1 / (1 − s)",
         "fastest other format of the same matrix",
         "fastest other mask of equal density",
+        ">other load",
     )
     return table(columns, rows)
 

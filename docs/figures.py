@@ -112,7 +112,15 @@ def draw_all(folder: Path) -> None:
     draw_trade_off(folder / "trade_off.svg")
     draw_twisted(folder / "twisted.svg")
     draw_limit_law(folder / "limit_law.svg")
+    _draw_studies(folder)
     draw_catalogue(folder / "catalogue.svg")
+
+
+def _draw_studies(folder: Path) -> None:
+    """Draw the training studies; their module uses this one."""
+    from training_studies import write_all
+
+    write_all(folder.parent / "benchmarks", folder)
 
 
 def draw_graph(path: Path) -> None:

@@ -229,10 +229,11 @@ def write_layers(data: dict[str, Any], path: Path) -> None:
         "|---|---:|---:|---:|---:|---:|",
     ]
     for row in data["layers"]:
-        name = row["name"] + ("" if row["updates"] else " (without update)")
-        lines.append(
-            f"| {name} | {row['forward_milliseconds']:.1f} | "
-            f"{row['forward_spread_milliseconds']:.1f} | {row['step_milliseconds']:.1f} | "
-            f"{row['step_spread_milliseconds']:.1f} | {row['peak_megabytes_above_imports']:.0f} |"
-        )
+        kinds = ("forward", "step") if row["trains"] else ("forward",)
+        times = [
+            f"{row[f'{kind}_milliseconds']:.1f} | {row[f'{kind}_spread_milliseconds']:.1f}"
+            for kind in kinds
+        ]
+        cells = [row["name"], *times, *(() if row["trains"] else ("– | –",))]
+        lines.append(f"| {' | '.join(cells)} | {row['peak_megabytes_above_imports']:.0f} |")
     save_table(path, lines)

@@ -191,15 +191,17 @@ def train_all(
             y = torch.baddbmm(offsets[:, layer], y, (hidden[:, layer] * masks[:, layer]).mT)
             y = functional.relu(y) if layer < LAYERS - 1 or not narrow else y
         if narrow:
-            return y[..., : CLASSES * UNITS].unflatten(2, (CLASSES, UNITS)).mean(3) * UNITS**0.5
-        return y @ last.mT
+            read = y[..., : CLASSES * UNITS].reshape(count, -1, CLASSES, UNITS)
+            means: torch.Tensor = UNITS**0.5 * read.mean(3)
+            return means
+        return torch.matmul(y, last.mT)
 
     losses = torch.zeros(count)
     steps = 0
     order = torch.Generator().manual_seed(0)
     total = epochs * (len(images.train) // BATCH)
     for _ in range(epochs):
-        for part in torch.randperm(len(images.train), generator=order).split(BATCH):
+        for part in torch.split(torch.randperm(len(images.train), generator=order), BATCH):
             if len(part) < BATCH:
                 continue
             optimizer.param_groups[0]["lr"] = RATE * (1 + np.cos(np.pi * steps / total)) / 2
@@ -209,7 +211,7 @@ def train_all(
             )
             losses = each.view(count, -1).mean(1)
             optimizer.zero_grad()
-            losses.sum().backward()
+            torch.autograd.backward(losses.sum())
             optimizer.step()
             steps += 1
     with torch.no_grad():
@@ -220,7 +222,8 @@ def train_all(
 def draw(seeds: list[int], shape: tuple[int, ...], fan_in: int) -> torch.Tensor:
     """Return normal weights for each seed, with He's variance for a fan-in."""
     drawn = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-    return torch.stack(drawn) * (2 / fan_in) ** 0.5
+    stacked: torch.Tensor = (2 / fan_in) ** 0.5 * torch.stack(drawn)
+    return stacked
 
 
 # Statistics ---------------------------------------------------------------------------------
@@ -287,7 +290,8 @@ def study(seeds: int, epochs: int, cases: list[tuple[str, int]]) -> dict[str, An
     rows: list[dict[str, Any]] = []
     for name, degree in cases:
         start = time.perf_counter()
-        masks, own = [], []
+        masks: list[NDArray[np.bool_]] = []
+        own: list[dict[str, Any]] = []
         for seed in range(seeds):
             rng = np.random.default_rng([seed, degree, list(FAMILIES).index(name)])
             graphs = [FAMILIES[name](degree, rng) for _ in range(LAYERS)]

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from rbgp_graphs._machine import busy_seconds
 from rbgp_graphs._validation import as_int
 from rbgp_graphs.bench.peers import CPU_PEERS, Peer, Prepared, own
 from rbgp_graphs.bench.problem import Kind, Problem, Product, make_problem
@@ -117,12 +118,16 @@ class Comparison:
         Number of threads that the libraries may use.
     timer : str
         What measured.
+    other_load : float or None
+        Cores that other processes kept busy while the peers were timed, where the system tells.
+        Times with a share of a core or more are disturbed.
     """
 
     measurements: tuple[Measurement, ...]
     absent: tuple[Absent, ...]
     threads: int
     timer: str
+    other_load: float | None
 
     @property
     def own(self) -> Measurement:
@@ -139,6 +144,7 @@ class Comparison:
         return {
             "threads": self.threads,
             "timer": self.timer,
+            "other_load": self.other_load,
             "measurements": [asdict(measurement) for measurement in self.measurements],
             "absent": [asdict(absent) for absent in self.absent],
         }
@@ -234,7 +240,9 @@ def compare_on(
             if reason is not None:
                 absent.append(Absent(name=peer.name, kind=peer.kind, reason=reason))
         calls = {peer.name: prepared.run for peer, prepared, _ in ready}
+        start = time.perf_counter(), time.process_time(), busy_seconds()
         times = take_turns(calls, rounds=rounds, timer=timer)
+        other_load = _other_load(*start)
     return Comparison(
         measurements=tuple(
             _measurement(peer, times[peer.name], workload, facts) for peer, _, facts in ready
@@ -242,7 +250,17 @@ def compare_on(
         absent=tuple(absent),
         threads=count,
         timer="wall clock" if timer is None else timer.name,
+        other_load=other_load,
     )
+
+
+def _other_load(start: float, own_start: float, busy_start: float | None) -> float | None:
+    """Return how many cores other processes have used since a point in time."""
+    busy = busy_seconds()
+    if busy is None or busy_start is None:
+        return None
+    others = busy - busy_start - (time.process_time() - own_start)
+    return max(0.0, others) / max(1e-9, time.perf_counter() - start)
 
 
 def _why_not(peer: Peer, workload: Workload) -> str | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _MODELS = ("vgg19", "wrn-40-4")
 _STRUCTURES = ("dense", "rbgp4", "block", "unstructured")
 #: Batch and rate that suit the 1437 small images of the digits.
-_DIGITS = {"batch": 64, "learning_rate": 0.05, "augment": False}
+_DIGITS: dict[str, Any] = {"batch": 64, "learning_rate": 0.05, "augment": False}
 
 
 @click.command(
@@ -87,7 +87,7 @@ _DIGITS = {"batch": 64, "learning_rate": 0.05, "augment": False}
 )
 @force_option
 @click.pass_context
-def train(ctx: click.Context, out: str, force: bool, **options: Any) -> Result:
+def train(ctx: click.Context, /, out: str, force: bool, **options: Any) -> Result:
     """Train a network of the paper with sparse layers.
 
     A run that was interrupted goes on from the checkpoint in its folder when the same command is

@@ -165,7 +165,10 @@ class RBGP4Matrix:
         if not self._is_transposed:
             return self._stored.values
         if self.is_on_device:
-            return cupy_backend.transpose_values(self._stored.pattern, self._stored.values)
+            own: NDArray[Any] = cupy_backend.transpose_values(
+                self._stored.pattern, self._stored.values
+            )
+            return own
         values = transpose_values(self._stored.pattern, self._stored.values)
         values.flags.writeable = False
         return values
@@ -225,7 +228,7 @@ class RBGP4Matrix:
             )
         pattern, values = self._stored.pattern, self._stored.values
         if self.is_on_device:
-            on_device = cupy_backend.to_dense(pattern, values)
+            on_device: NDArray[Any] = cupy_backend.to_dense(pattern, values)
             return on_device.T if self._is_transposed else on_device
         dense = np.zeros(pattern.shape, dtype=self.dtype)
         np.put_along_axis(dense, pattern.columns(max_bytes=8 * pattern.nnz), values, axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -45,9 +46,15 @@ def as_values(pattern: RBGP4, values: Any) -> NDArray[Any]:
     return array
 
 
+@functools.lru_cache(maxsize=64)
+def dtype_name(dtype: np.dtype[Any]) -> str:
+    """Return ``dtype.name``, which NumPy composes anew at every access."""
+    return dtype.name
+
+
 def is_bfloat16(dtype: np.dtype[Any]) -> bool:
     """Return whether a dtype is the bfloat16 of ml_dtypes, without importing that package."""
-    return dtype.name == "bfloat16"
+    return dtype_name(dtype) == "bfloat16"
 
 
 def is_half(dtype: np.dtype[Any]) -> bool:
@@ -74,7 +81,7 @@ def as_array(name: str, value: Any) -> NDArray[Any]:
     if isinstance(value, np.ma.MaskedArray):
         raise ArgumentTypeError(f"{name} is a masked array, expected a plain one: {name}.filled()")
     if cupy_backend.is_device_array(value):
-        return _real(name, cupy_backend.as_device_array(name, value))
+        return _check_real(name, cupy_backend.as_device_array(name, value))
     if not isinstance(value, np.ndarray):
         _check_device(name, value)
     try:
@@ -84,10 +91,10 @@ def as_array(name: str, value: Any) -> NDArray[Any]:
         raise ArgumentTypeError(
             f"{name} of type {type(value).__name__} cannot be read as an array: {error}"
         ) from error
-    return _real(name, array)
+    return _check_real(name, array)
 
 
-def _real(name: str, array: Any) -> Any:
+def _check_real(name: str, array: NDArray[Any]) -> NDArray[Any]:
     if array.dtype.kind not in "biuf" and not is_bfloat16(array.dtype):
         raise ArgumentTypeError(f"{name} has dtype {array.dtype}, expected real numbers")
     return array
@@ -111,12 +118,13 @@ def _check_device(name: str, value: Any) -> None:
 def result_dtype(values: np.dtype[Any], *operands: NDArray[Any]) -> np.dtype[Any]:
     """Return the dtype of a product: NumPy's promotion, inside `DTYPES` or bfloat16."""
     dtypes = (values, *(operand.dtype for operand in operands))
-    given = ", ".join(str(dtype) for dtype in dtypes)
     try:
         dtype = np.result_type(*dtypes)
     except TypeError as error:
+        given = ", ".join(str(dtype) for dtype in dtypes)
         raise ArgumentTypeError(f"dtypes {given} have no common dtype: {error}") from None
     if dtype not in DTYPES and not is_bfloat16(dtype):
+        given = ", ".join(str(dtype) for dtype in dtypes)
         raise ArgumentTypeError(
             f"the result of dtypes {given} would have dtype {dtype}, expected {_ALLOWED}"
         )
@@ -124,12 +132,13 @@ def result_dtype(values: np.dtype[Any], *operands: NDArray[Any]) -> np.dtype[Any
 
 
 def as_out(
-    out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: dict[str, NDArray[Any]]
+    out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: dict[str, Any]
 ) -> NDArray[Any]:
     """Return `out` if a result can be written to it, or a new array if it is None."""
     device_array = next((a for a in inputs.values() if not isinstance(a, np.ndarray)), None)
     if device_array is not None:
-        return _as_device_out(out, shape, dtype, inputs, device_array)
+        on_device: NDArray[Any] = _as_device_out(out, shape, dtype, inputs, device_array)
+        return on_device
     if out is None:
         return np.empty(shape, dtype)
     if not isinstance(out, np.ndarray):
@@ -150,7 +159,7 @@ def _as_device_out(
     out: Any,
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
-    inputs: dict[str, NDArray[Any]],
+    inputs: dict[str, Any],
     like: Any,
 ) -> Any:
     """Return `out` as a CuPy array, or a new one on the device of `like`."""

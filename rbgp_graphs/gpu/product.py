@@ -47,9 +47,9 @@ def matmul(
     Returns
     -------
     ndarray, shape (rows,) or (..., rows, N)
-        `out` if given (as a CuPy array on a device), else a new array. The dtype is NumPy's promotion of the dtypes of A and
-        X. float16 and bfloat16 are accumulated in float32 and rounded once, after the
-        activation.
+        `out` if given (as a CuPy array on a device), else a new array. The dtype is NumPy's
+        promotion of the dtypes of A and X. float16 and bfloat16 are accumulated in float32 and
+        rounded once, after the activation.
 
     Raises
     ------

@@ -114,23 +114,23 @@ class CompactWeight(torch.nn.Module):
     def _columns(self) -> torch.Tensor:
         return _columns_of(self._pattern_text).to(self.values.device)
 
-    def _operands(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    def _operands(self, x: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Return input, values and bias in the dtype of the product: that of autocast, if on."""
-        if not isinstance(x, torch.Tensor) or not x.is_floating_point():
-            kind = x.dtype if isinstance(x, torch.Tensor) else type(x).__name__
-            raise ArgumentTypeError(f"x is {kind}, expected a tensor of floating-point numbers")
-        kind = x.device.type
-        values, bias = self.values, self.bias
-        if torch.is_autocast_enabled(kind):
-            dtype = torch.get_autocast_dtype(kind)
-            x, values = x.to(dtype), values.to(dtype)
-            bias = None if bias is None else bias.to(dtype)
-        elif x.dtype != values.dtype:
+        if not isinstance(x, torch.Tensor):
+            raise ArgumentTypeError(f"x is a {type(x).__name__}, expected a tensor")
+        if not x.is_floating_point():
+            raise ArgumentTypeError(f"x has dtype {x.dtype}, expected floating-point numbers")
+        device = x.device.type
+        if torch.is_autocast_enabled(device):
+            dtype = torch.get_autocast_dtype(device)
+            bias = None if self.bias is None else self.bias.to(dtype)
+            return x.to(dtype), self.values.to(dtype), bias
+        if x.dtype != self.values.dtype:
             raise ArgumentTypeError(
-                f"x has dtype {x.dtype} and the layer {values.dtype}; convert one of them, or "
-                "use torch.autocast"
+                f"x has dtype {x.dtype} and the layer {self.values.dtype}; convert one of them, "
+                "or use torch.autocast"
             )
-        return x, values, bias
+        return x, self.values, self.bias
 
     # State ----------------------------------------------------------------------------------
 

@@ -204,7 +204,7 @@ class RBGP4Conv2d(CompactWeight):
             else functional.unfold(x, self.kernel_size, self.dilation, self.padding, self.stride)
         )
         y = product(values, patches, bias, self._pattern_text, features_last=False)
-        return y.unflatten(2, (height, width))
+        return y.reshape(*y.shape[:2], height, width)
 
     def _output_size(self, x: torch.Tensor) -> tuple[int, int]:
         sizes = []

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch.nn.utils import parametrize
 
+from rbgp_graphs.nn.compact import CompactWeight
 from rbgp_graphs.nn.conv2d import RBGP4Conv2d
 from rbgp_graphs.nn.linear import RBGP4Linear
 
@@ -36,21 +38,21 @@ def initialize(model: torch.nn.Module) -> None:
     True
     """
     for layer in model.modules():
-        if isinstance(layer, (RBGP4Linear, RBGP4Conv2d)):
-            weight, count = layer.values, layer.values.numel()
-        elif isinstance(layer, (torch.nn.Linear, torch.nn.Conv2d)):
-            weight, count = _dense_weight(layer)
-        else:
+        if not isinstance(layer, (RBGP4Linear, RBGP4Conv2d, torch.nn.Linear, torch.nn.Conv2d)):
             continue
-        linear = isinstance(layer, (RBGP4Linear, torch.nn.Linear))
-        std = _LINEAR_STD if linear else math.sqrt(2 * layer.in_channels / count)
+        weight, count = _weight(layer)
+        std = _LINEAR_STD
+        if isinstance(layer, (RBGP4Conv2d, torch.nn.Conv2d)):
+            std = math.sqrt(2 * layer.in_channels / count)
         torch.nn.init.normal_(weight, 0.0, std)
         if layer.bias is not None:
             torch.nn.init.zeros_(layer.bias)
 
 
-def _dense_weight(layer: torch.nn.Linear | torch.nn.Conv2d) -> tuple[torch.Tensor, int]:
+def _weight(layer: Any) -> tuple[torch.Tensor, int]:
     """Return the stored weight of a layer, and how many of its entries count."""
+    if isinstance(layer, CompactWeight):
+        return layer.values, layer.values.numel()
     if not parametrize.is_parametrized(layer, "weight"):
         return layer.weight, layer.weight.numel()
     stored = layer.parametrizations.weight

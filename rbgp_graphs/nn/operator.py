@@ -86,7 +86,7 @@ def _product(
     transposed: bool,
     features_last: bool,
 ) -> torch.Tensor:
-    result = _empty_product(values, x, bias, pattern, transposed, features_last)
+    result: torch.Tensor = _empty_product(values, x, bias, pattern, transposed, features_last)
     matrix = RBGP4Matrix(decode_pattern(pattern), _as_operand(values))
     operand, target = _as_operand(x), result
     if target.dtype == torch.bfloat16:
@@ -96,7 +96,9 @@ def _product(
         operand, out = (a.reshape(-1, a.shape[-1]).T for a in (operand, out))
     offset = None if bias is None else _as_operand(bias)
     matmul(matrix.T if transposed else matrix, operand, out=out, bias=offset)
-    return result if target is result else result.copy_(target)
+    if target is not result:
+        result.copy_(target)
+    return result
 
 
 @_product.register_fake
@@ -141,7 +143,7 @@ def sampled(
 
 @torch.library.custom_op("rbgp_graphs::sampled", mutates_args=())
 def _sampled(y: torch.Tensor, x: torch.Tensor, pattern: str, features_last: bool) -> torch.Tensor:
-    result = _empty_sampled(y, x, pattern, features_last)
+    result: torch.Tensor = _empty_sampled(y, x, pattern, features_last)
     decoded = decode_pattern(pattern)
     target = result
     if target.dtype == torch.bfloat16:
@@ -152,7 +154,9 @@ def _sampled(y: torch.Tensor, x: torch.Tensor, pattern: str, features_last: bool
     # The values play no part in this product, but a matrix has some.
     unused = target.new_zeros(()).expand(target.shape)
     RBGP4Matrix(decoded, _as_operand(unused)).sampled_matmul(left, right, out=out)
-    return result if target is result else result.copy_(target)
+    if target is not result:
+        result.copy_(target)
+    return result
 
 
 @_sampled.register_fake

@@ -148,11 +148,9 @@ def train(
     >>> result.test_accuracy > 0.8
     True
     """
-    if not isinstance(images, Images) or not isinstance(recipe, Recipe):
-        raise ArgumentTypeError(
-            f"images is a {type(images).__name__} and recipe a {type(recipe).__name__}, expected "
-            "Images and Recipe"
-        )
+    for name, value, kind in (("images", images, Images), ("recipe", recipe, Recipe)):
+        if not isinstance(value, kind):
+            raise ArgumentTypeError(f"{name} is a {type(value).__name__}, expected {kind.__name__}")
     run = _Run(model, images, recipe, as_int("seed", seed, minimum=0), teacher)
     if tensorboard and folder is None:
         raise ArgumentError("tensorboard is set without a folder to write to")
@@ -194,8 +192,9 @@ def accuracy(model: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor)
     """Return the share of images that a model classifies correctly, in evaluation mode."""
     model.eval()
     correct = 0
+    pieces = [torch.split(tensor, _TEST_BATCH) for tensor in (images, labels)]
     with torch.no_grad():
-        for part, marks in zip(images.split(_TEST_BATCH), labels.split(_TEST_BATCH), strict=True):
+        for part, marks in zip(*pieces, strict=True):
             correct += int((model(part).argmax(dim=1) == marks).sum())
     return correct / len(labels)
 
@@ -272,7 +271,7 @@ class _Run:
             start = time.perf_counter()
             self.optimizer.zero_grad()
             loss = self._loss(inputs, labels)
-            loss.backward()
+            torch.autograd.backward(loss)
             self.optimizer.step()
             losses.append(float(loss.detach()))
             seconds.append(time.perf_counter() - start)
@@ -285,7 +284,7 @@ class _Run:
         count, size = len(self.images.train), self.recipe.batch
         order = torch.randperm(count, generator=generator)
         # A last batch of one image would have no variance to normalise with.
-        for part in order.split(size):
+        for part in torch.split(order, size):
             if len(part) == 1 < count:
                 continue
             inputs = self.images.train[part]

@@ -81,7 +81,10 @@ THEOREMS: dict[str, FamilyTheorem] = {
         ("p", "q"),
         lambda p, q: 4 * p,  # noqa: ARG005 - the bound does not depend on q
         is_exact=False,
-        source="Lubotzky, Phillips, Sarnak 1988; primes 3 modulo 4: Davidoff, Sarnak, Valette 2003",
+        source=(
+            "Lubotzky, Phillips, Sarnak 1988; primes 3 modulo 4 as constructed in "
+            "Davidoff, Sarnak, Valette 2003"
+        ),
     ),
     "morgenstern": FamilyTheorem(
         ("d", "q"),

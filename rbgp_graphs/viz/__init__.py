@@ -3,6 +3,7 @@
 from rbgp_graphs.viz.alternative import Table
 from rbgp_graphs.viz.benchmarks import benchmark
 from rbgp_graphs.viz.comparisons import compare
+from rbgp_graphs.viz.dashboard import app
 from rbgp_graphs.viz.design_spaces import design_space
 from rbgp_graphs.viz.drawings import graph
 from rbgp_graphs.viz.images import save
@@ -18,6 +19,7 @@ __all__ = [
     "CONFIG",
     "Section",
     "Table",
+    "app",
     "benchmark",
     "compare",
     "design_space",

@@ -155,6 +155,22 @@ def test_a_network_is_right_next_to_a_dense_one() -> None:
         network.check("liar", network.exact * 1.001, "own")
 
 
+def test_the_load_of_other_processes_is_told_where_the_system_tells(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    matrix = random_matrix(PATTERN)
+    found = compare(matrix, 3, peers=[], rounds=1).other_load
+    assert found is None or 0 <= found < 1024
+    # A processor that worked for days meanwhile.
+    clock = iter([0.0, 1e6])
+    monkeypatch.setattr("rbgp_graphs.bench.comparison.busy_seconds", lambda: next(clock))
+    disturbed = compare(matrix, 3, peers=[], rounds=1).other_load
+    assert disturbed is not None
+    assert disturbed > 100
+    monkeypatch.setattr("rbgp_graphs.bench.comparison.busy_seconds", lambda: None)
+    assert compare(matrix, 3, peers=[], rounds=1).other_load is None
+
+
 def test_threads_are_limited_and_put_back() -> None:
     pools = pytest.importorskip("threadpoolctl")
     before = [pool["num_threads"] for pool in pools.threadpool_info()]

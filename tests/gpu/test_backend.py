@@ -12,8 +12,9 @@ from rbgp_graphs.gpu import RBGP4Matrix, backend, backends, matmul
 from rbgp_graphs.products import RBGP4
 
 
-def test_the_numpy_backend_is_always_there_and_comes_last() -> None:
-    *_, info = backends()
+def test_the_numpy_backend_is_always_there_and_the_last_on_the_cpu() -> None:
+    *_, info, on_gpu = backends()
+    assert on_gpu.name == "cupy"
     assert (info.name, info.available, info.reason) == ("numpy", True, None)
     with pytest.raises(dataclasses.FrozenInstanceError):
         info.name = "other"  # type: ignore[misc]

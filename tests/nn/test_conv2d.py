@@ -63,7 +63,7 @@ def test_gradients_are_right(via: Via) -> None:
     layer = small_layer(via, padding=1)
     x = normal(2, 3, 3, 2).requires_grad_()
     assert torch.autograd.gradcheck(
-        lambda x, *_: layer(x), (x, layer.values, layer.bias), fast_mode=True
+        lambda x, *_: layer(x), (x, *layer.parameters()), fast_mode=True
     )
 
 

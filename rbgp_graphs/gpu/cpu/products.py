@@ -12,6 +12,7 @@ from rbgp_graphs.gpu import numpy_backend
 from rbgp_graphs.gpu.cpu import threads
 from rbgp_graphs.gpu.cpu.calls import PanelCall, SampledCall, panel_call, sampled_call
 from rbgp_graphs.gpu.cpu.tables import tables_of
+from rbgp_graphs.gpu.operands import dtype_name
 from rbgp_graphs.products import RBGP4
 
 #: A batch of matrices with fewer columns than this is multiplied as one wide matrix.
@@ -58,7 +59,7 @@ def sampled(pattern: RBGP4, dY: NDArray[Any], X: NDArray[Any], out: NDArray[Any]
     dtype = out.dtype
     left, right = (_matrices(_readable(array, dtype)) for array in (dY, X))
     call = sampled_call(
-        tables_of(pattern), left.shape[-1], len(left), dtype.name, threads.get_num_threads()
+        tables_of(pattern), left.shape[-1], len(left), dtype_name(dtype), threads.get_num_threads()
     )
     direct = dtype == call.sum_dtype and _has_plain_rows(out)
     sums = out if direct else np.empty(out.shape, call.sum_dtype)
@@ -90,7 +91,7 @@ def _multiply(
         transpose,
         columns,
         X.size // X.shape[-2],
-        dtype.name,
+        dtype_name(dtype),
         activation,
         threads.get_num_threads(),
     )
@@ -115,6 +116,7 @@ def _multiply(
 
     def work(k: int) -> None:
         run(address, threads.scratch(call.scratch_bytes), k * count // num_threads)
+        threads.trim()
 
     threads.run(work, num_threads)
     if goal is not out and not np.may_share_memory(goal, out):
@@ -204,6 +206,12 @@ def _flat(X: NDArray[Any], out: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any
 def _panels(X: NDArray[Any], out: NDArray[Any], call: PanelCall) -> NDArray[np.int64]:
     """Return where the panels of a batch begin in operand and result, and how wide they are."""
     starts = call.panel_starts
+    if X.ndim == 2:
+        panels = np.empty((len(starts), 3), np.int64)
+        panels[:, 0] = starts * X.strides[1] + _address(X)
+        panels[:, 1] = starts * out.strides[1] + _address(out)
+        panels[:, 2] = call.panel_widths
+        return panels
     panels = np.empty((X[..., 0, 0].size, len(starts), 3), np.int64)
     for k, array in enumerate((X, out)):
         np.add.outer(_starts(array), starts * array.strides[-1], out=panels[..., k])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import functools
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +23,8 @@ _ALIGNMENT = 64
 #: Scratch memory above this size is given back after the product.
 _KEPT_BYTES = 64 << 20
 _VARIABLE = "RBGP_NUM_THREADS"
+#: How long the set of processors counts as known.
+_KNOWN_SECONDS = 1.0
 
 
 def get_num_threads() -> int:
@@ -44,9 +50,7 @@ def get_num_threads() -> int:
         if not text.isdecimal() or not 1 <= int(text) <= _MAX_THREADS:
             raise ArgumentError(f"{_VARIABLE} is {text!r}, expected a number from 1 to 1024")
         return int(text)
-    if hasattr(os, "sched_getaffinity"):
-        return min(_MAX_THREADS, len(os.sched_getaffinity(0)))
-    return min(_MAX_THREADS, os.cpu_count() or 1)
+    return min(_MAX_THREADS, len(_pool.processors()))
 
 
 def set_num_threads(number: int | None) -> None:
@@ -92,7 +96,7 @@ class _Ticket:
 
 
 class _Pool:
-    """Helpers that wait for tickets; started when first needed."""
+    """Helpers that wait for tickets, one on each processor; started when first needed."""
 
     def __init__(self) -> None:
         self.limit: int | None = None
@@ -100,24 +104,49 @@ class _Pool:
 
     def forget_helpers(self) -> None:
         """Start afresh: in a forked child the threads of the parent are gone."""
-        self.tickets: queue.SimpleQueue[_Ticket] = queue.SimpleQueue()
-        self.num_helpers = 0
+        self.queues: dict[int, queue.SimpleQueue[_Ticket]] = {}
         self.growing = threading.Lock()
+        self._processors: tuple[int, ...] = ()
+        self._known_until = 0.0
 
-    def invite(self, ticket: _Ticket, wanted: int) -> None:
-        """Put a ticket up and make sure that enough helpers exist to take `wanted` of them."""
-        if self.num_helpers < wanted:
+    def processors(self) -> tuple[int, ...]:
+        """Return the processors that this process may run on, looked up again every second."""
+        now = time.monotonic()
+        if now >= self._known_until:
+            if hasattr(os, "sched_getaffinity"):
+                self._processors = tuple(sorted(os.sched_getaffinity(0)))
+            else:
+                self._processors = tuple(range(os.cpu_count() or 1))
+            self._known_until = now + _KNOWN_SECONDS
+        return self._processors
+
+    def places(self, count: int) -> list[int]:
+        """Return which helpers to ask: on other processors than the caller's, then any."""
+        here = _processor_here()
+        others = [processor for processor in self.processors() if processor != here]
+        return (others + [-1 - k for k in range(count)])[:count]
+
+    def invite(self, ticket: _Ticket, place: int) -> None:
+        """Give a ticket to the helper of a place; negative ones are on no fixed processor."""
+        waiting = self.queues.get(place)
+        if waiting is None:
             with self.growing:
-                while self.num_helpers < wanted:
-                    work = threading.Thread(
-                        target=_help, args=(self.tickets,), name="rbgp-product", daemon=True
-                    )
-                    work.start()
-                    self.num_helpers += 1
-        self.tickets.put(ticket)
+                waiting = self.queues.get(place)
+                if waiting is None:
+                    waiting = queue.SimpleQueue()
+                    arguments = (waiting, place)
+                    name = f"rbgp-product-{place}"
+                    threading.Thread(target=_help, args=arguments, name=name, daemon=True).start()
+                    self.queues[place] = waiting
+        waiting.put(ticket)
 
 
-def _help(tickets: queue.SimpleQueue[_Ticket]) -> None:
+def _help(tickets: queue.SimpleQueue[_Ticket], place: int) -> None:
+    # A system wakes a thread on the processor of its waker, where it would wait for the caller
+    # to finish, for milliseconds. A helper with a processor of its own starts at once.
+    if place >= 0 and hasattr(os, "sched_setaffinity"):
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(threading.get_native_id(), {place})
     while True:
         ticket = tickets.get()
         if ticket.claim.acquire(blocking=False):
@@ -127,6 +156,19 @@ def _help(tickets: queue.SimpleQueue[_Ticket]) -> None:
                 ticket.running.release()
         # A kept ticket would keep the arrays of its product.
         del ticket
+
+
+@functools.cache
+def _processor_reader() -> Callable[[], int]:
+    """Return the function of the C library that tells the processor, or one that cannot."""
+    try:
+        return ctypes.CDLL(None).sched_getcpu  # type: ignore[no-any-return]
+    except (AttributeError, OSError, TypeError):
+        return lambda: -1
+
+
+def _processor_here() -> int:
+    return _processor_reader()()
 
 
 _pool = _Pool()
@@ -139,12 +181,15 @@ def run(call: Callable[[int], None], num_threads: int) -> None:
     The call for k = 0 must do all the work that no other call has begun, because a helper that
     is busy elsewhere may never start. When `run` returns, nothing runs any more.
     """
+    if num_threads == 1:
+        call(0)
+        return
     tickets = []
-    for k in range(1, num_threads):
-        ticket = _Ticket(lambda k=k: call(k))  # type: ignore[misc]
+    for k, place in enumerate(_pool.places(num_threads - 1), start=1):
+        ticket = _Ticket(functools.partial(call, k))
         ticket.running.acquire()
         tickets.append(ticket)
-        _pool.invite(ticket, num_threads - 1)
+        _pool.invite(ticket, place)
     try:
         call(0)
     finally:

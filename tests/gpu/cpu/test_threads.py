@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import subprocess
 import sys
 import textwrap
@@ -28,7 +29,11 @@ def test_the_number_of_threads_can_be_set_and_reset() -> None:
     with mock.patch.dict(os.environ):
         os.environ.pop("RBGP_NUM_THREADS", None)
         if hasattr(os, "sched_getaffinity"):
-            with mock.patch.object(os, "sched_getaffinity", return_value={0, 3, 5}):
+            pool = threads._Pool()
+            with (
+                mock.patch.object(threads, "_pool", pool),
+                mock.patch.object(os, "sched_getaffinity", return_value={0, 3, 5}),
+            ):
                 assert get_num_threads() == 3
         assert 1 <= get_num_threads() <= (os.cpu_count() or 1)
 
@@ -70,12 +75,27 @@ def test_a_call_that_no_helper_takes_is_withdrawn() -> None:
     calls: list[int] = []
     # The pool believes that it has helpers, but nobody takes a ticket.
     pool = threads._Pool()
-    pool.num_helpers = 4
-    with mock.patch.object(threads, "_pool", pool):
+    places = pool.places(2)
+    pool.queues = {place: queue.SimpleQueue() for place in places}
+    with (
+        mock.patch.object(threads, "_pool", pool),
+        mock.patch.object(pool, "places", return_value=places),
+    ):
         threads.run(calls.append, 3)
     assert calls == [0]
-    for _ in range(2):
-        assert not pool.tickets.get().claim.acquire(blocking=False)
+    for place in places:
+        assert not pool.queues[place].get().claim.acquire(blocking=False)
+
+
+def test_helpers_sit_on_other_processors_than_the_caller() -> None:
+    pool = threads._Pool()
+    with (
+        mock.patch.object(pool, "processors", return_value=(2, 5, 7)),
+        mock.patch.object(threads, "_processor_here", return_value=5),
+    ):
+        assert pool.places(1) == [2]
+        assert pool.places(2) == [2, 7]
+        assert pool.places(4) == [2, 7, -1, -2]
 
 
 def test_scratch_memory_is_aligned_kept_and_private() -> None:

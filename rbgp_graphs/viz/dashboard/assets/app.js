@@ -1,0 +1,29 @@
+// What the page does without the server: the reader's colours, and neighbours of vertices.
+(function () {
+  "use strict";
+  var dark = window.matchMedia("(prefers-color-scheme: dark)");
+  function scheme() {
+    return dark.matches ? "dark" : "light";
+  }
+  window.dash_clientside = Object.assign({}, window.dash_clientside, {
+    rbgp: { scheme: scheme },
+  });
+  dark.addEventListener("change", function () {
+    window.dash_clientside.set_props("scheme", { data: scheme() });
+  });
+
+  // Dash draws figures when it likes, so each is looked for until it is there.
+  function attach() {
+    document.querySelectorAll(".js-plotly-plot").forEach(function (plot) {
+      var meta = plot.layout && plot.layout.meta;
+      if (!meta || !meta.action || plot.rbgpAttached || !plot._fullLayout) { return; }
+      if (meta.action.kind !== "neighbors") { return; }
+      plot.rbgpAttached = true;
+      window.rbgpFigures.attach(plot, meta.action);
+    });
+  }
+  new MutationObserver(attach).observe(document.documentElement, {
+    childList: true,
+    subtree: true,
+  });
+})();

@@ -1,0 +1,356 @@
+"""The page of the app: controls on one side, pattern, verdict and figures on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dash import dcc, html
+
+from rbgp_graphs.viz.alternative import Table, table_of, text_of
+from rbgp_graphs.viz.dashboard.events import GROUP_EXPONENTS, SIDE_EXPONENTS, ZEROS_EXPONENTS
+from rbgp_graphs.viz.dashboard.state import PEERS, VIEWS
+from rbgp_graphs.viz.dashboard.subjects import LARGEST_FILE_BYTES, SUFFIXES
+from rbgp_graphs.viz.theme import CONFIG
+
+#: The button for the first range would show the last answer of the server, not the whole.
+_CONFIG = {
+    **CONFIG,
+    "modeBarButtonsToRemove": [*CONFIG["modeBarButtonsToRemove"], "resetScale2d"],
+    "doubleClick": "autosize",
+}
+_MOVE_NAMES = {
+    "in": "Zoom in",
+    "out": "Zoom out",
+    "left": "Left",
+    "right": "Right",
+    "up": "Up",
+    "down": "Down",
+    "whole": "All",
+}
+
+
+def page(*, has_start: bool) -> html.Div:
+    """Return the page, before anything is shown on it."""
+    return html.Div(
+        [
+            dcc.Location(id="url", refresh=False),
+            dcc.Store(id="scheme"),
+            dcc.Store(id="state"),
+            dcc.Store(id="shown"),
+            dcc.Store(id="subject"),
+            dcc.Store(id="section"),
+            html.A("Skip to the pattern", href="#pattern-part", className="skip"),
+            html.Header([html.H1("Sparsity patterns"), html.P(id="headline")]),
+            html.Div(
+                [
+                    html.Div(_controls(has_start=has_start), className="side", id="controls"),
+                    html.Main(_main(), id="main"),
+                ],
+                className="columns",
+            ),
+        ],
+        className="app",
+    )
+
+
+def _controls(*, has_start: bool) -> list[Any]:
+    return [
+        html.Section(
+            [
+                html.H2("Design", id="design-title"),
+                _quantity("rows", "Rows", SIDE_EXPONENTS),
+                _quantity("cols", "Columns", SIDE_EXPONENTS),
+                _quantity("zeros", "Zeros in percent", ZEROS_EXPONENTS),
+                _quantity("group", "Row group", GROUP_EXPONENTS),
+                _slider("inner-slider", "Inner graph", 0, 1, note="inner-note"),
+                html.P(
+                    [
+                        _button("use-design", "Show the design"),
+                        _button("use-start", "Show the file", hidden=not has_start),
+                    ],
+                    className="buttons",
+                ),
+            ],
+            **{"aria-labelledby": "design-title"},
+        ),
+        html.Section(
+            [
+                html.H2("Open", id="open-title"),
+                _upload("open", "Open a pattern or mask"),
+                html.P(
+                    f"{', '.join(SUFFIXES)}; at most {LARGEST_FILE_BYTES >> 20} MiB. "
+                    "It stays on this machine.",
+                    className="hint",
+                ),
+                html.H2("Download"),
+                html.Ul(id="downloads", className="links"),
+            ],
+            **{"aria-labelledby": "open-title"},
+        ),
+    ]
+
+
+def _quantity(name: str, label: str, ends: tuple[int, int]) -> html.Div:
+    """Return a number that can be typed, and a slider for the usual ones."""
+    return html.Div(
+        [
+            html.Label(label, htmlFor=name),
+            dcc.Input(
+                id=name,
+                type="text",
+                inputMode="decimal",
+                debounce=True,
+                autoComplete="off",
+            ),
+            html.Label(f"{label}, slider", htmlFor=f"{name}-slider", className="unseen"),
+            _range(f"{name}-slider", *ends),
+        ],
+        className="quantity",
+    )
+
+
+def _slider(name: str, label: str, low: int, high: int, *, note: str) -> html.Div:
+    return html.Div(
+        [
+            html.Label(label, htmlFor=name),
+            html.Span(id=note, className="note"),
+            _range(name, low, high),
+        ],
+        className="quantity",
+    )
+
+
+def _range(name: str, low: int, high: int) -> dcc.Input:
+    return dcc.Input(id=name, type="range", min=low, max=high, step=1, value=low, debounce=0.12)
+
+
+def _button(name: str, label: str, *, hidden: bool = False) -> html.Button:
+    return html.Button(label, id=name, type="button", hidden=hidden)
+
+
+def _upload(name: str, label: str) -> dcc.Upload:
+    return dcc.Upload(
+        html.Button(label, type="button"),
+        id=name,
+        max_size=LARGEST_FILE_BYTES,
+        accept=",".join(SUFFIXES),
+        className="upload",
+    )
+
+
+def _main() -> list[Any]:
+    views = [{"label": label, "value": name} for name, label in VIEWS.items()]
+    peers = [{"label": label, "value": name} for name, label in PEERS.items()]
+    return [
+        html.Div(id="notice", role="alert"),
+        html.Section(
+            [
+                html.H2("Pattern", id="pattern-part", tabIndex=-1),
+                html.Div(_window_controls(), className="bar"),
+                html.Figure(
+                    [
+                        html.Figcaption(html.Strong(id="pattern-caption")),
+                        html.Div(
+                            dcc.Graph(
+                                id="pattern", config=_CONFIG, responsive=True,
+                                className="plot square scale",
+                            ),
+                            role="group",
+                            id="pattern-group",
+                            **{"aria-labelledby": "pattern-caption",
+                               "aria-describedby": "pattern-text"},
+                        ),
+                        html.P(id="pattern-text", className="description"),
+                        html.Div(id="pattern-data"),
+                    ]
+                ),
+                html.Div(_cell_controls(), className="cell"),
+            ],
+            className="wide",
+            **{"aria-labelledby": "pattern-part"},
+        ),
+        html.Section(
+            [html.H2("Is it Ramanujan?", id="verdict-title"), html.Div(id="verdict")],
+            **{"aria-labelledby": "verdict-title"},
+        ),
+        html.Section(
+            [html.H2("Key numbers", id="numbers-title"), html.Div(id="numbers")],
+            **{"aria-labelledby": "numbers-title"},
+        ),
+        html.Section(
+            [
+                html.H2("More figures", id="more-title"),
+                html.Fieldset(
+                    [
+                        html.Legend("Show", className="unseen"),
+                        dcc.RadioItems(views, "spectrum", id="view", className="tabs"),
+                    ]
+                ),
+                html.Div(
+                    _slider("step", "Step", 0, 1, note="step-note"), id="step-part", hidden=True
+                ),
+                html.Div(
+                    [
+                        html.Fieldset(
+                            [
+                                html.Legend("Compare with"),
+                                dcc.Checklist(peers, [], id="peers", className="tabs"),
+                            ]
+                        ),
+                        html.Div(
+                            [
+                                _upload("open-other", "Compare with a file"),
+                                _button("no-other", "Leave the file out", hidden=True),
+                            ],
+                            className="buttons",
+                        ),
+                    ],
+                    id="peers-part",
+                    hidden=True,
+                ),
+                html.Div(id="figures"),
+            ],
+            className="wide",
+            **{"aria-labelledby": "more-title"},
+        ),
+    ]
+
+
+def _window_controls() -> list[Any]:
+    return [
+        *(_button(name, label) for name, label in _MOVE_NAMES.items()),
+        html.Span(
+            [
+                html.Label("Rows shown", htmlFor="row-range"),
+                dcc.Input(id="row-range", type="text", debounce=True, autoComplete="off"),
+            ],
+            className="pair",
+        ),
+        html.Span(
+            [
+                html.Label("Columns shown", htmlFor="col-range"),
+                dcc.Input(id="col-range", type="text", debounce=True, autoComplete="off"),
+            ],
+            className="pair",
+        ),
+    ]
+
+
+def _cell_controls() -> list[Any]:
+    return [
+        html.H3("Inspect a cell", id="cell-title"),
+        html.P("Click in the figure, or type a row and a column.", className="hint"),
+        html.Div(
+            [
+                html.Span(
+                    [
+                        html.Label("Row", htmlFor="cell-row"),
+                        dcc.Input(
+                            id="cell-row", type="text", inputMode="numeric", debounce=True,
+                            autoComplete="off",
+                        ),
+                    ],
+                    className="pair",
+                ),
+                html.Span(
+                    [
+                        html.Label("Column", htmlFor="cell-col"),
+                        dcc.Input(
+                            id="cell-col", type="text", inputMode="numeric", debounce=True,
+                            autoComplete="off",
+                        ),
+                    ],
+                    className="pair",
+                ),
+                _button("no-cell", "No cell"),
+            ],
+            className="bar",
+        ),
+        html.Div(id="cell", **{"aria-live": "polite"}),
+    ]
+
+
+# Parts that callbacks fill ----------------------------------------------------------------------
+
+
+def table(content: Table, label: str) -> html.Div:
+    """Return a table that scrolls inside the page, also with the keyboard."""
+    head = [html.Th(cell, scope="col") for cell in content.columns]
+    body = [
+        html.Tr(
+            [html.Th(str(row[0]), scope="row"), *(html.Td(str(cell)) for cell in row[1:])]
+        )
+        for row in content.rows
+    ]
+    return html.Div(
+        html.Table([html.Thead(html.Tr(head)), html.Tbody(body)]),
+        className="scroll",
+        tabIndex=0,
+        role="region",
+        **{"aria-label": label},
+    )
+
+
+def data_of(figure: Any, caption: str) -> list[Any]:
+    """Return the data table of a figure, folded; nothing if it has none."""
+    content = table_of(figure)
+    if content is None or not content.rows:
+        return []
+    return [
+        html.Details(
+            [html.Summary(f"Data of this figure: {caption}"), table(content, f"Data: {caption}")]
+        )
+    ]
+
+
+def figure(content: Any, name: str, key: str, *, clickable: bool = False) -> html.Figure:
+    """Return a figure with caption, text alternative and data table."""
+    caption, text = str(content.layout.title.text or ""), text_of(content)
+    data = data_of(content, caption)
+    described = {"aria-describedby": f"{name}-text"} if text else {}
+    return html.Figure(
+        [
+            html.Figcaption(html.Strong(caption)),
+            html.Div(
+                dcc.Graph(
+                    id={"type": "candidates" if clickable else "figure", "name": name},
+                    figure=untitled(content),
+                    config=CONFIG,
+                    responsive=True,
+                    style={"height": f"{content.layout.height or 480}px"},
+                ),
+                role="group",
+                key=key,
+                **{"aria-label": caption, **described},
+            ),
+            html.P(text, id=f"{name}-text", className="description"),
+            *data,
+        ],
+        key=key,
+    )
+
+
+def untitled(content: Any) -> Any:
+    """Take from a figure the title, which the page shows, and its fixed width."""
+    top = content.layout.margin.t
+    content.update_layout(title=None, width=None, margin_t=max(36, (top or 60) - 40))
+    return content
+
+
+def notice(text: str) -> list[Any]:
+    """Return a message for the reader."""
+    return [html.P(text)] if text else []
+
+
+def paragraphs(text: str) -> list[Any]:
+    """Return a text of several paragraphs."""
+    return [html.P(part) for part in text.split("\n\n") if part.strip()]
+
+
+def downloads(query: str, names: Sequence[tuple[str, str]]) -> list[Any]:
+    """Return links to what the server makes of a state."""
+    return [
+        html.Li(html.A(label, href=f"/download/{name}{query}", download=name))
+        for name, label in names
+    ]
