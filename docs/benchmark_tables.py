@@ -63,26 +63,33 @@ def write_products(data: dict[str, Any], target: Path) -> None:
     cases: dict[str, list[Case]] = {}
     for case in data["cases"]:
         cases.setdefault(case["suite"], []).append(case)
-    tables = {
-        "machine": [machine_line(data["machine"])],
-        "sparsity": sparsity_table(cases["sparsity"]),
-        "packing": packing_table(cases["sparsity"]),
-        "size": peer_table(
-            cases["size"], ("size", "row group"), lambda c: (f"{c['rows']}", f"{c['row_group']}")
+    tables: dict[str, Callable[[list[Case]], list[str]]] = {
+        "sparsity": sparsity_table,
+        "size": lambda found: peer_table(
+            found, ("size", "row group"), lambda c: (c["rows"], c["row_group"])
         ),
-        "columns": peer_table(cases["columns"], ("N",), lambda c: (f"{c['columns']}",)),
-        "row_group": peer_table(cases["row_group"], ("row group",), lambda c: (c["row_group"],)),
-        "dtype": peer_table(cases["dtype"], ("dtype", "size"), lambda c: (c["dtype"], c["rows"])),
-        "threads": peer_table(cases["threads"], ("threads",), lambda c: (c["threads"],)),
-        "training": peer_table(
-            cases["training"], ("product", "row group"), lambda c: (c["product"], c["row_group"])
+        "columns": lambda found: peer_table(found, ("N",), lambda c: (c["columns"],)),
+        "row_group": lambda found: peer_table(found, ("row group",), lambda c: (c["row_group"],)),
+        "dtype": lambda found: peer_table(
+            found, ("dtype", "size"), lambda c: (c["dtype"], c["rows"])
         ),
-        "layers": peer_table(cases["layers"], ("batch",), lambda c: (c["columns"],)),
-        "tiles": tiles_table(cases["tiles"]),
-        "model": model_lines(data),
+        "threads": lambda found: peer_table(found, ("threads",), lambda c: (c["threads"],)),
+        "training": lambda found: peer_table(
+            found, ("product", "row group"), lambda c: (c["product"], c["row_group"])
+        ),
+        "layers": lambda found: peer_table(found, ("batch",), lambda c: (c["columns"],)),
+        "tiles": tiles_table,
     }
-    for name, lines in tables.items():
-        (target / f"bench_{name}.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    lines = {
+        name: write(cases[name]) if name in cases else ["Not yet measured."]
+        for name, write in tables.items()
+    }
+    lines["machine"] = [machine_line(data["machine"])]
+    lines["targets"] = targets_table(cases["sparsity"], data["ceilings"])
+    lines["packing"] = packing_table(cases["sparsity"])
+    lines["model"] = model_lines(data)
+    for name, text in lines.items():
+        (target / f"bench_{name}.md").write_text("\n".join([*text, ""]), encoding="utf-8")
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> list[str]:
@@ -137,6 +144,44 @@ def sparsity_table(cases: list[Case]) -> list[str]:
         "fastest other mask of equal density",
         ">other load",
     )
+    return table(columns, rows)
+
+
+#: Share of zeros, how many times faster than what, and the kinds that this means.
+TARGETS = (
+    (0.9375, 8.0, "the fastest of NumPy, SciPy and PyTorch, dense or the same matrix"),
+    (0.875, 5.0, "dense"),
+    (0.75, 2.6, "dense"),
+    (0.5, 1.3, "dense"),
+)
+
+
+def targets_table(cases: list[Case], limits: dict[str, Any]) -> list[str]:
+    """Return what was to be reached, what was, and what the roofline allows."""
+    rows = []
+    for sparsity, target, what in TARGETS:
+        for case in cases:
+            if case["sparsity"] != sparsity:
+                continue
+            own, *others = case["measurements"]
+            kinds = {"dense"} if what == "dense" else {"dense", "same pattern"}
+            peers = [m for m in others if m["kind"] in kinds and "MKL" not in m["name"]]
+            best = min(peers, key=lambda m: m["milliseconds"])
+            # All operations at the dense rate, and every array once through the memory.
+            compute = 2 * case["nnz"] * case["columns"] / best_dense(case, "gflops") / 1e6
+            moved = 4 * (case["nnz"] + (case["rows"] + case["cols"]) * case["columns"])
+            bound = compute + 1e3 * moved / limits["copy_bytes_per_second"]
+            rows.append(
+                (
+                    f"{100 * sparsity:g} %",
+                    case["row_group"],
+                    what,
+                    f"{target:g} ×",
+                    f"{best['milliseconds'] / own['milliseconds']:.1f} × ({best['name']})",
+                    f"{best['milliseconds'] / bound:.1f} ×",
+                )
+            )
+    columns = (">sparsity", ">row group", "faster than", ">wanted", ">measured", ">roofline")
     return table(columns, rows)
 
 

@@ -31,6 +31,7 @@ from rbgp_graphs.cli.search import search
 from rbgp_graphs.cli.show import show
 from rbgp_graphs.cli.train import train
 from rbgp_graphs.cli.verify import verify
+from rbgp_graphs.cli.view import view
 from rbgp_graphs.errors import FormatError, MissingDependencyError, RBGPError
 
 #: What is raised and the exit code it leads to; the first that fits counts.
@@ -196,6 +197,7 @@ for _command in (
     verify,
     show,
     figure,
+    view,
     export,
     detect,
     matmul,

@@ -42,6 +42,7 @@ GOOD: dict[tuple[str, ...], list[str]] = {
     ("figure", "compare"): ["pattern.rbgp", "graph.rbgp", "-o", "figure.html"],
     ("figure", "design-space"): ["6", "6", "50%", "--pictures", "1", "-o", "figure.html"],
     ("figure", "benchmark"): ["results.json", "-o", "figure.html"],
+    ("view",): ["pattern.rbgp", "--port", "0", "--no-browser"],
     ("export",): ["pattern.rbgp", "mask.npz"],
     ("detect",): ["pattern.rbgp"],
     ("matmul",): ["weights.rbgp", "--batch", "2"],
@@ -61,6 +62,14 @@ def _quick_demo(monkeypatch: pytest.MonkeyPatch) -> None:
         say("1. Data") or mock.Mock(as_dict=lambda: {"files": [str(out)]})
     )
     monkeypatch.setattr(job, "run", run)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(self: Any, poll_interval: float = 0.5) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("socketserver.BaseServer.serve_forever", interrupted)
 
 
 def test_the_table_of_this_test_holds_every_command() -> None:

@@ -190,7 +190,7 @@ def forward_launch(
     >>> size = dimensions(RBGP4(sparse, (4, 1), sparse, (1, 1)))
     >>> launch = forward_launch(size, "float32", 256)
     >>> launch.blocks, launch.threads, launch.shared_bytes
-    (128, 256, 53248)
+    (128, 256, 39936)
     """
     tile = forward_tile(size, dtype, n, shared_limit) if tile is None else tile
     number_bytes, stored, total = NUMBER_TYPES[dtype]

@@ -193,7 +193,7 @@ def tensor_core_candidate(
     >>> size = dimensions(RBGP4(sparse, (16, 1), sparse, (1, 1)))
     >>> launch = tensor_core_candidate(size, "float16", 256, capability=(8, 0))
     >>> launch.threads, launch.blocks
-    (256, 512)
+    (128, 1024)
     >>> tensor_core_candidate(size, "float16", 256, capability=(7, 5)) is None
     True
     """

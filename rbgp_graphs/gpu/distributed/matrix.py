@@ -10,7 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 from rbgp_graphs._validation import require
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, InfeasibleError
 from rbgp_graphs.gpu.distributed.communicator import Communicator, as_communicator
-from rbgp_graphs.gpu.distributed.shard import Shard, Split, check_split, row_shard
+from rbgp_graphs.gpu.distributed.shard import (
+    Shard,
+    Split,
+    check_split,
+    row_shard,
+    world_sizes,
+)
 from rbgp_graphs.gpu.epilogue import check_activation, finish
 from rbgp_graphs.gpu.matrix import RBGP4Matrix
 from rbgp_graphs.gpu.operands import as_array, as_bias, as_pattern, is_half, result_dtype
@@ -269,7 +275,8 @@ class ShardedMatrix:
         else:
             sums = self._comm.all_reduce(_in_order(part))
         _finish(sums, offset, activation)
-        return sums.astype(dtype, copy=False)
+        finished: NDArray[Any] = sums.astype(dtype, copy=False)
+        return finished
 
     def sampled_matmul(self, dY: ArrayLike, X: ArrayLike, *, backend: str = "auto") -> NDArray[Any]:
         """Return the gradient of the rank's values, without communication.
@@ -333,10 +340,16 @@ class ShardedMatrix:
 
 
 def _share(pattern: RBGP4, comm: Communicator, split: Split) -> Shard:
-    try:
+    if comm.size in world_sizes(pattern, split):
         return row_shard(pattern.T if split == "cols" else pattern, comm.rank, comm.size)
-    except InfeasibleError as error:
-        raise InfeasibleError(f"split={split!r}: {error}") from None
+    left, right = pattern.outer.shape
+    vertices = f"{left} left" if split == "rows" else f"{right} right"
+    sides: tuple[Split, ...] = ("rows", "cols")
+    works = (f"{', '.join(map(str, world_sizes(pattern, s)))} with split={s!r}" for s in sides)
+    raise InfeasibleError(
+        f"the {vertices} vertices of the outer graph cannot be shared equally by {comm.size} "
+        f"ranks; world sizes that work: {'; '.join(works)}"
+    )
 
 
 def _span(numbers: range) -> str:

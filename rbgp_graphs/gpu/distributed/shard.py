@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from rbgp_graphs._validation import as_int, require
 from rbgp_graphs.errors import ArgumentError, InfeasibleError
-from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.gpu.operands import as_pattern
+from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products import RBGP4
 
 Split = Literal["rows", "cols"]
@@ -167,7 +167,7 @@ def row_shard(pattern: RBGP4, rank: int, size: int) -> Shard:
     if outer.left % number:
         raise InfeasibleError(
             f"the {outer.left} left vertices of the outer graph cannot be shared equally by "
-            f"{number} ranks; world sizes that work: {_listed(world_sizes(pattern))}"
+            f"{number} ranks; world sizes that work: {', '.join(map(str, world_sizes(pattern)))}"
         )
     each = outer.left // number
     start, stop = outer.indptr[[which * each, (which + 1) * each]]
@@ -231,10 +231,6 @@ def check_split(split: Any) -> None:
     """Raise unless `split` names a side."""
     if split not in ("rows", "cols"):
         raise ArgumentError(f"split is {split!r}, expected 'rows' or 'cols'")
-
-
-def _listed(sizes: tuple[int, ...]) -> str:
-    return ", ".join(map(str, sizes))
 
 
 def _zeros(shape: tuple[int, ...], like: Any) -> Any:

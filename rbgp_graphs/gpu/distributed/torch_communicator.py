@@ -106,7 +106,8 @@ class TorchCommunicator:
 
     def _tensor(self, array: Any) -> Any:
         if isinstance(array, np.ndarray):
-            return self._torch.from_numpy(array)
+            # PyTorch has no read-only tensors and warns.
+            return self._torch.from_numpy(array if array.flags.writeable else array.copy())
         return self._torch.from_dlpack(array)
 
     def _run(self, name: str, operation: Callable[..., Any], tensor: Any, *others: Any) -> None:

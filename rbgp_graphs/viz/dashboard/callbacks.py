@@ -110,7 +110,10 @@ def _connect_state(app: dash.Dash, shelf: Shelf) -> None:
                 kept: list[Any] = [no_update] * len(outputs)
                 kept[5] = layout.notice(f"{_short(error)} The page still shows what it did.")
                 return kept
-            new, text = Shown(source=shelf.start), f"{_short(error)} The page shows a start instead."
+            new, text = (
+                Shown(source=shelf.start),
+                f"{_short(error)} The page shows a start instead.",
+            )
             subject = _checked(shelf, new)
             return _shown(new, old, subject, shelf, search, text)
         return _shown(new, old, subject, shelf, search, "")

@@ -104,9 +104,7 @@ def _designed(event: str, state: State, given: Mapping[str, Any]) -> State:
         choices = inner_choices(rows, cols, sparsity, group)
         place = as_count("inner graph", given["inner-slider"], 0, len(choices))
         inner = choices[place - 1].inner if place else None
-    new = replace(
-        state, rows=rows, cols=cols, sparsity=sparsity, row_group=group, inner=inner
-    )
+    new = replace(state, rows=rows, cols=cols, sparsity=sparsity, row_group=group, inner=inner)
     return new.with_source("design")
 
 

@@ -183,9 +183,7 @@ def _with_current(figure: go.Figure, subject: Any, found: tuple[Candidate, ...])
 
 def _candidate_of(subject: Any, found: tuple[Candidate, ...]) -> Candidate | None:
     inner = (*subject.inner.shape, subject.inner.degrees[0])
-    return next(
-        (c for c in found if c.inner == inner and c.row_group == subject.row_group), None
-    )
+    return next((c for c in found if c.inner == inner and c.row_group == subject.row_group), None)
 
 
 def _compare(shelf: Shelf, subject: Subject, state: State, theme: Theme) -> list[go.Figure]:

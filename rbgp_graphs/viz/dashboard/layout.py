@@ -153,13 +153,17 @@ def _main() -> list[Any]:
                         html.Figcaption(html.Strong(id="pattern-caption")),
                         html.Div(
                             dcc.Graph(
-                                id="pattern", config=_CONFIG, responsive=True,
+                                id="pattern",
+                                config=_CONFIG,
+                                responsive=True,
                                 className="plot square scale",
                             ),
                             role="group",
                             id="pattern-group",
-                            **{"aria-labelledby": "pattern-caption",
-                               "aria-describedby": "pattern-text"},
+                            **{
+                                "aria-labelledby": "pattern-caption",
+                                "aria-describedby": "pattern-text",
+                            },
                         ),
                         html.P(id="pattern-text", className="description"),
                         html.Div(id="pattern-data"),
@@ -247,7 +251,10 @@ def _cell_controls() -> list[Any]:
                     [
                         html.Label("Row", htmlFor="cell-row"),
                         dcc.Input(
-                            id="cell-row", type="text", inputMode="numeric", debounce=True,
+                            id="cell-row",
+                            type="text",
+                            inputMode="numeric",
+                            debounce=True,
                             autoComplete="off",
                         ),
                     ],
@@ -257,7 +264,10 @@ def _cell_controls() -> list[Any]:
                     [
                         html.Label("Column", htmlFor="cell-col"),
                         dcc.Input(
-                            id="cell-col", type="text", inputMode="numeric", debounce=True,
+                            id="cell-col",
+                            type="text",
+                            inputMode="numeric",
+                            debounce=True,
                             autoComplete="off",
                         ),
                     ],
@@ -278,9 +288,7 @@ def table(content: Table, label: str) -> html.Div:
     """Return a table that scrolls inside the page, also with the keyboard."""
     head = [html.Th(cell, scope="col") for cell in content.columns]
     body = [
-        html.Tr(
-            [html.Th(str(row[0]), scope="row"), *(html.Td(str(cell)) for cell in row[1:])]
-        )
+        html.Tr([html.Th(str(row[0]), scope="row"), *(html.Td(str(cell)) for cell in row[1:])])
         for row in content.rows
     ]
     return html.Div(

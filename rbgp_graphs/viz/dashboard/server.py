@@ -32,14 +32,14 @@ _PAGE = """<!DOCTYPE html>
 {%metas%}
 <title>{%title%}</title>
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="shared/report.css">
+<link rel="stylesheet" href="/shared/report.css">
 {%css%}
 </head>
 <body>
 {%app_entry%}
 <footer>
 {%config%}
-<script src="shared/figures.js"></script>
+<script src="/shared/figures.js"></script>
 {%scripts%}
 {%renderer%}
 </footer>
@@ -79,7 +79,6 @@ def build(subject: Subject | None, hosts: Iterable[str]) -> App:
         assets_folder=str(Path(__file__).with_name("assets")),
         title="Sparsity patterns",
         index_string=_PAGE,
-        eager_loading=True,
         serve_locally=True,
         suppress_callback_exceptions=True,
         **{name: value for name, value in options.items() if name in known},

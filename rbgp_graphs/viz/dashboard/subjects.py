@@ -94,7 +94,9 @@ class Shelf:
             return designed(state.rows, state.cols, state.sparsity, state.row_group, state.inner)
         if source == "start":
             if self._start is None:
-                raise ArgumentError("the app was started without a file, so there is no source start")
+                raise ArgumentError(
+                    "the app was started without a file, so there is no source start"
+                )
             return self._start
         if source.startswith("z."):
             return _unpacked(source)

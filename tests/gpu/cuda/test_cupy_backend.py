@@ -106,7 +106,8 @@ def test_the_result_can_be_written_to_an_array_on_the_device() -> None:
     B, X = on_device(A), DeviceArray(normal(rng, (A.shape[1], 5), "f4"))
     out: Any = DeviceArray(np.full((A.shape[0], 5), np.nan, "f4"))
     bias = DeviceArray(rng.standard_normal(A.shape[0]))
-    assert matmul(B, X, out=out, bias=bias, activation="relu", backend="cupy") is out
+    result: Any = matmul(B, X, out=out, bias=bias, activation="relu", backend="cupy")
+    assert result is out
     expected = np.maximum(dense(A) @ X.host + bias.host[:, None], 0)
     assert np.allclose(out.host, expected, rtol=1e-5, atol=1e-5)
 
@@ -124,6 +125,7 @@ def test_arrays_in_different_places_are_refused_and_not_moved(machine: DeviceMac
     B, X = on_device(A), np.ones((A.shape[1], 5), np.float32)
     B @ DeviceArray(X)
     count = len(machine.launched)
+    short: Any = DeviceArray(np.zeros((1, 5), np.float32))
     with pytest.raises(BackendError, match="values on 0, X on the CPU"):
         B @ X
     with pytest.raises(BackendError, match="values on the CPU, X on 0"):
@@ -133,7 +135,7 @@ def test_arrays_in_different_places_are_refused_and_not_moved(machine: DeviceMac
     with pytest.raises(ArgumentTypeError, match="expected an array on that device"):
         matmul(B, DeviceArray(X), out=np.zeros((A.shape[0], 5), np.float32))
     with pytest.raises(ArgumentError, match="out has shape"):
-        matmul(B, DeviceArray(X), out=DeviceArray(np.zeros((1, 5), np.float32)))
+        matmul(B, DeviceArray(X), out=short)
     whole: Any = DeviceArray(np.zeros(2 * max(A.shape) * 5, np.float32))
     overlapping = whole[: A.shape[1] * 5].reshape(A.shape[1], 5)
     with pytest.raises(ArgumentError, match="out overlaps X"):
