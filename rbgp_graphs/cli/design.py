@@ -14,7 +14,6 @@ from rbgp_graphs.cli.output import Result, Table, working
 from rbgp_graphs.selection import ceilings_of
 from rbgp_graphs.selection.design import Objective
 
-
 _COLUMNS = 256
 
 

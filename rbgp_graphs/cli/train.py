@@ -97,13 +97,13 @@ def train(ctx: click.Context, /, out: str, force: bool, **options: Any) -> Resul
     from rbgp_graphs.nn import train as train_network
 
     folder = Path(as_path(out))
-    if force:
-        for name in ("checkpoint.pt", "log.jsonl", "result.json"):
-            (folder / name).unlink(missing_ok=True)
     images = _images(options["data"])
     recipe = _recipe(options)
     model, sparse_layers = _network(images, options)
     teacher = None if options["teacher"] is None else _teacher(images, options)
+    if force:
+        for name in ("checkpoint.pt", "log.jsonl", "result.json"):
+            (folder / name).unlink(missing_ok=True)
     stream = sys.stderr if ctx.meta.get("as_json") else sys.stdout
 
     def show(epoch: Epoch) -> None:

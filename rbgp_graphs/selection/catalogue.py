@@ -353,6 +353,8 @@ def read_record(line: str, place: str) -> CatalogueRecord:
     """Return the record of an untrusted line, or raise `FormatError`."""
     try:
         data = json.loads(line)
+        # What Python reads beyond JSON (NaN, numbers that overflow) could not be written again.
+        json.dumps(data, allow_nan=False)
     except (ValueError, RecursionError):
         raise FormatError(f"{place}: not JSON") from None
     fields = Fields(data, place)

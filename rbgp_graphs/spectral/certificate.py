@@ -85,6 +85,8 @@ class Certificate:
         ------
         ArgumentTypeError
             If `pattern` is neither a graph nor a product.
+        ArgumentError
+            If `pattern` is twisted, and its outer and inner graph have too many edges together.
         MissingDependencyError
             If the proof is a characteristic polynomial and python-flint is not installed.
         """

@@ -35,7 +35,9 @@ from rbgp_graphs.spectral.threshold import Threshold
 #: Largest size of a matrix: a factor then takes 64 MiB.
 LARGEST_SIZE = 2048
 #: Largest number of products of entries, about, for all characters.
-_LARGEST_WORK = 2**40
+_LARGEST_WORK = 2**39
+#: Digits of voltages of all terms, and of all edges: arrays of at most 128 MiB.
+_LARGEST_TERMS, _LARGEST_EDGES = 2**23, 2**24
 #: Integers up to here are added and subtracted exactly with a bit to spare.
 _EXACT = 2**52
 #: Off-diagonal entries of E up to here have row sums below 2**63.
@@ -107,6 +109,9 @@ def split(graph: BipartiteGraph, orders: tuple[int, ...], copies_first: bool) ->
     n, m = (side // k for side in rows.matrix.shape)
     if n > LARGEST_SIZE or k * n * n * (n + rows.largest_degree) > _LARGEST_WORK:
         return None
+    digits = len(orders)
+    if n * rows.trivial * digits > _LARGEST_TERMS or graph.num_edges * digits > _LARGEST_EDGES:
+        return None
     indices = rows.matrix.indices.astype(np.int64)
     if copies_first:
         copies, ends = np.divmod(indices.reshape(k, n, -1), m)
@@ -123,8 +128,8 @@ def split(graph: BipartiteGraph, orders: tuple[int, ...], copies_first: bool) ->
     place = starts_at[first] * n + starts_at[second]
     order = np.argsort(place, kind="stable")
     pairs, starts = np.unique(place[order], return_index=True)
-    digits = _digits(voltages, orders)
-    turns = ((digits[first] - digits[second]) % orders)[order]
+    elements = _digits(voltages, orders)
+    turns = ((elements[first] - elements[second]) % orders)[order]
     largest_entry = int(np.diff(starts, append=len(order)).max())
     return Blocks(orders, n, pairs, starts, turns, rows.trivial, largest_entry)
 

@@ -23,6 +23,8 @@ from rbgp_graphs.spectral.numeric import dense_singular_values
 
 #: Largest smaller side for which all singular values are computed by a dense SVD.
 _LARGEST_DENSE_SIDE = 4096
+#: Largest number of edges of the twisted core of a pattern.
+_LARGEST_CORE = 2**25
 #: Values closer than this, relative to the largest, are one value with a multiplicity.
 _CLUSTER = 1e-9
 
@@ -160,6 +162,12 @@ def singular_values(
 
 def twisted_core(pattern: RBGP4) -> tuple[BipartiteGraph, float]:
     """Return the twisted product of outer and inner factor, and what the others multiply by."""
+    num_edges = pattern.outer.num_edges * pattern.inner.num_edges
+    if num_edges > _LARGEST_CORE:
+        raise ArgumentError(
+            f"the twisted product of the outer and inner graph has {num_edges} edges, and its "
+            f"spectrum is looked at up to {_LARGEST_CORE}; the pattern without shifts has no limit"
+        )
     core = RBGP4(pattern.outer, (1, 1), pattern.inner, (1, 1), pattern.shifts, pattern.shift_side)
     scale = math.sqrt(math.prod((*pattern.repeat.shape, *pattern.block.shape)))
     return BipartiteGraph.from_biadjacency(core.to_csr()), scale

@@ -13,6 +13,9 @@ from rbgp_graphs.constructions.finite_field import FiniteField, finite_field
 from rbgp_graphs.constructions.projective_group import group_order
 from rbgp_graphs.spectral.gram import Rows
 
+#: Entries of a Gram matrix that is compared with its image: 192 MiB for each of the two.
+_LARGEST_GRAM = 2**24
+
 _IntArray = NDArray[np.int64]
 
 
@@ -30,12 +33,15 @@ def orbits(rows: Rows, permutations: list[_IntArray]) -> _IntArray | None:
     -------
     ndarray of int64, shape (n,), or None
         The number of the orbit of each row. None if something is not a permutation of the rows
-        or changes the Gram matrix.
+        or changes the Gram matrix, or if that matrix has too many entries.
     """
     from scipy.sparse import csgraph
 
     size = rows.size
     everyone = np.arange(size)
+    # A row reaches itself by all of its walks, and at most one row by each of the others.
+    if size * min(size, 1 + rows.trivial - rows.largest_degree) > _LARGEST_GRAM:
+        return None
     gram = sparse.csr_array(rows.matrix @ rows.matrix.T)
     for permutation in permutations:
         if permutation.shape != (size,) or (np.sort(permutation) != everyone).any():

@@ -29,7 +29,7 @@ from rbgp_graphs.spectral.threshold import Threshold
 #: Largest degree k and number s of bits.
 LARGEST_DEGREE, LARGEST_BITS = 1024, 40
 #: Multiplications of a vector entry that a proof may take.
-_LARGEST_WORK = 2**37
+_LARGEST_WORK = 2**36
 #: Vectors that are computed together: about this many numbers.
 _CHUNK = 2**22
 

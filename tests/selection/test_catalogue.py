@@ -177,6 +177,8 @@ def changed(**fields: Any) -> str:
         (changed(sigma2_squared=[4.0, 1]), "expected an integer"),
         (changed(recipe=[]), "recipe or origin is not an object"),
         (changed(origin=3), "recipe or origin is not an object"),
+        (changed(origin={"seconds": float("nan")}), "not JSON"),
+        (changed(origin={"x": 7}).replace("7", "1e999"), "not JSON"),
         (changed(digest=3), "digest: expected a string"),
         (changed() + "\n" + changed(), "two records have shape"),
     ],

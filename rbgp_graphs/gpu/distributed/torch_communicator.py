@@ -83,10 +83,12 @@ class TorchCommunicator:
 
     def reduce_scatter(self, array: Any) -> Any:
         """Return the entry of this rank of the sum."""
-        tensor = self._tensor(array)
-        own = self._torch.empty(tensor.shape[1:], dtype=tensor.dtype, device=tensor.device)
+        # Flat, because gloo takes the parts of its argument along the first axis of the result.
+        tensor = self._tensor(array.reshape(-1))
+        count = tensor.numel() // self.size
+        own = self._torch.empty(count, dtype=tensor.dtype, device=tensor.device)
         self._run("reduce-scatter", self._dist.reduce_scatter_tensor, own, tensor)
-        return _array(own)
+        return _array(own).reshape(array.shape[1:])
 
     def broadcast(self, data: bytes | None) -> bytes:
         """Return the bytes that rank 0 gave."""

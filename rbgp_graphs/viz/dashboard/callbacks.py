@@ -55,38 +55,40 @@ def _connect_state(app: dash.Dash, shelf: Shelf) -> None:
         Output("peers-part", "hidden"),
         Output("no-other", "hidden"),
         *(Output(name, "value") for name in events.CONTROLS),
+        *(Output(name, "aria-pressed") for name in (*events.VIEW_BUTTONS, *events.PEER_BUTTONS)),
     ]
 
     @app.callback(
         outputs,
-        Input("url", "search"),
-        [Input(name, "value") for name in events.CONTROLS],
-        [Input(name, "n_clicks") for name in events.BUTTONS],
-        Input("pattern", "relayoutData"),
-        Input("pattern", "clickData"),
-        Input({"type": "candidates", "name": ALL}, "clickData"),
-        Input("open", "contents"),
-        Input("open-other", "contents"),
-        State("open", "filename"),
-        State("open-other", "filename"),
-        State("state", "data"),
+        inputs={
+            "search": Input("url", "search"),
+            "values": {name: Input(name, "value") for name in events.CONTROLS},
+            "clicks": [Input(name, "n_clicks") for name in events.BUTTONS],
+            "drag": Input("pattern", "relayoutData"),
+            "click": Input("pattern", "clickData"),
+            "candidate": Input({"type": "candidates", "name": ALL}, "clickData"),
+            "contents": Input("open", "contents"),
+            "other": Input("open-other", "contents"),
+        },
+        state={
+            "names": [State("open", "filename"), State("open-other", "filename")],
+            "current": State("state", "data"),
+        },
     )
     def update(
         search: str | None,
-        values: list[Any],
-        _: list[Any],
+        values: dict[str, Any],
+        clicks: list[Any],  # noqa: ARG001
         drag: Any,
         click: Any,
         candidate: list[Any],
         contents: str | None,
         other: str | None,
-        name: str | None,
-        other_name: str | None,
+        names: list[str | None],
         current: str | None,
     ) -> Any:
         event = _event()
-        given: dict[str, Any] = dict(zip(events.CONTROLS, values, strict=True))
-        given |= {"drag": drag, "click": click, "candidate": next(iter(candidate), None)}
+        given = {**values, "drag": drag, "click": click, "candidate": next(iter(candidate), None)}
         old: Shown | None = None
         try:
             if current is None or event == "url":
@@ -94,9 +96,9 @@ def _connect_state(app: dash.Dash, shelf: Shelf) -> None:
             else:
                 old = read_query(current, shelf.start)
                 if event == "open":
-                    new = old.with_source(shelf.open(name or "", _decoded(contents)))
+                    new = old.with_source(shelf.open(names[0] or "", _decoded(contents)))
                 elif event == "open-other":
-                    token = shelf.open(other_name or "", _decoded(other))
+                    token = shelf.open(names[1] or "", _decoded(other))
                     new = replace(old, other=token, view="compare")
                 else:
                     shape = shelf.subject(old.source, old).shape
@@ -177,6 +179,7 @@ def _shown(
         new.view != "compare",
         not new.other,
         *events.shown_by(new).values(),
+        *events.pressed_by(new).values(),
     ]
 
 
@@ -230,7 +233,7 @@ def _connect_rest(app: dash.Dash, shelf: Shelf) -> None:
     )
     def describe(query: str | None) -> Any:
         _, subject = _found(shelf, query, "light")
-        numbers = layout.table(figures.key_numbers(subject), "Key numbers")
+        numbers = layout.table(figures.key_numbers(subject), "Table of key numbers")
         try:
             verdict = verdict_of(subject)
         except RBGPError as error:
@@ -238,7 +241,7 @@ def _connect_rest(app: dash.Dash, shelf: Shelf) -> None:
         found = layout.paragraphs(summary.answer(subject, verdict))
         content = summary.verdicts(subject, verdict)
         if content is not None:
-            found.append(layout.table(content, "Verdicts"))
+            found.append(layout.table(content, "Table of verdicts"))
         return summary.headline(subject), found, numbers
 
     @app.callback(

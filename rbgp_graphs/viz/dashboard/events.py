@@ -35,10 +35,16 @@ _DESIGN = frozenset(
 #: The controls whose values make up a state, in the order in which the layout has them.
 CONTROLS = (
     "rows", "rows-slider", "cols", "cols-slider", "zeros", "zeros-slider", "group",
-    "group-slider", "inner-slider", "row-range", "col-range", "cell-row", "cell-col", "view",
-    "step", "peers",
+    "group-slider", "inner-slider", "row-range", "col-range", "cell-row", "cell-col", "step",
 )  # fmt: skip
-BUTTONS = ("use-design", "use-start", "no-cell", "no-other", "whole", *MOVES)
+VIEW_BUTTONS = {f"view-{name}": name for name in VIEWS}
+PEER_BUTTONS = {f"peer-{name}": name for name in PEERS}
+BUTTONS = (
+    *("use-design", "use-start", "no-cell", "no-other", "whole"),
+    *MOVES,
+    *VIEW_BUTTONS,
+    *PEER_BUTTONS,
+)
 
 
 def after(event: str, state: State, given: Mapping[str, Any], shape: tuple[int, int]) -> State:
@@ -67,7 +73,7 @@ def after(event: str, state: State, given: Mapping[str, Any], shape: tuple[int, 
 
     Examples
     --------
-    >>> after("view", State(), {"view": "tiling"}, (1024, 1024)).view
+    >>> after("view-tiling", State(), {}, (1024, 1024)).view
     'tiling'
     """
     if event in _DESIGN:
@@ -79,6 +85,11 @@ def after(event: str, state: State, given: Mapping[str, Any], shape: tuple[int, 
             else moved(event, state.shown_rows, state.shown_cols, shape)
         )
         return replace(state, shown_rows=rows, shown_cols=cols)
+    if event in VIEW_BUTTONS:
+        return replace(state, view=VIEW_BUTTONS[event])
+    if event in PEER_BUTTONS:
+        chosen = {*state.peers} ^ {PEER_BUTTONS[event]}
+        return replace(state, peers=tuple(peer for peer in PEERS if peer in chosen))
     if event in _OTHERS:
         return _OTHERS[event](state, given, shape)
     raise ArgumentError(f"event is {event!r}, which this app does not have")
@@ -184,9 +195,7 @@ _OTHERS: dict[str, Any] = {
     "cell-col": _cell,
     "click": _click,
     "candidate": _candidate,
-    "view": lambda s, g, _: replace(s, view=g["view"] if g["view"] in VIEWS else s.view),
     "step": lambda s, g, _: replace(s, step=as_count("step", g["step"], 0, LARGEST_SIDE)),
-    "peers": lambda s, g, _: replace(s, peers=tuple(p for p in PEERS if p in (g["peers"] or ()))),
     "use-start": lambda s, g, _: s.with_source("start"),  # noqa: ARG005
     "no-cell": lambda s, g, _: replace(s, cell=None),  # noqa: ARG005
     "no-other": lambda s, g, _: replace(s, other=""),  # noqa: ARG005
@@ -213,11 +222,16 @@ def shown_by(state: State) -> dict[str, Any]:
         "col-range": _range_text(state.shown_cols),
         "cell-row": row,
         "cell-col": col,
-        "view": state.view,
         "step": state.step,
-        "peers": list(state.peers),
     }
     return {name: values[name] for name in CONTROLS}
+
+
+def pressed_by(state: State) -> dict[str, str]:
+    """Return for every button that stays pressed whether it is."""
+    pressed = {name: view == state.view for name, view in VIEW_BUTTONS.items()}
+    pressed |= {name: peer in state.peers for name, peer in PEER_BUTTONS.items()}
+    return {name: "true" if is_pressed else "false" for name, is_pressed in pressed.items()}
 
 
 def _nearest(value: float, ends: tuple[int, int]) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dash import dcc, html
 
 from rbgp_graphs.viz.alternative import Table, table_of, text_of
+from rbgp_graphs.viz.dashboard import events
 from rbgp_graphs.viz.dashboard.events import GROUP_EXPONENTS, SIDE_EXPONENTS, ZEROS_EXPONENTS
 from rbgp_graphs.viz.dashboard.state import PEERS, VIEWS
 from rbgp_graphs.viz.dashboard.subjects import LARGEST_FILE_BYTES, SUFFIXES
@@ -129,6 +130,15 @@ def _button(name: str, label: str, *, hidden: bool = False) -> html.Button:
     return html.Button(label, id=name, type="button", hidden=hidden)
 
 
+def _toggles(label: str, buttons: Mapping[str, str], labels: Mapping[str, str]) -> html.Div:
+    """Return buttons that stay pressed."""
+    made = [
+        html.Button(labels[value], id=name, type="button", **{"aria-pressed": "false"})
+        for name, value in buttons.items()
+    ]
+    return html.Div(made, role="group", className="buttons", **{"aria-label": label})
+
+
 def _upload(name: str, label: str) -> dcc.Upload:
     return dcc.Upload(
         html.Button(label, type="button"),
@@ -140,8 +150,6 @@ def _upload(name: str, label: str) -> dcc.Upload:
 
 
 def _main() -> list[Any]:
-    views = [{"label": label, "value": name} for name, label in VIEWS.items()]
-    peers = [{"label": label, "value": name} for name, label in PEERS.items()]
     return [
         html.Div(id="notice", role="alert"),
         html.Section(
@@ -185,23 +193,13 @@ def _main() -> list[Any]:
         html.Section(
             [
                 html.H2("More figures", id="more-title"),
-                html.Fieldset(
-                    [
-                        html.Legend("Show", className="unseen"),
-                        dcc.RadioItems(views, "spectrum", id="view", className="tabs"),
-                    ]
-                ),
+                _toggles("Show", events.VIEW_BUTTONS, VIEWS),
                 html.Div(
                     _slider("step", "Step", 0, 1, note="step-note"), id="step-part", hidden=True
                 ),
                 html.Div(
                     [
-                        html.Fieldset(
-                            [
-                                html.Legend("Compare with"),
-                                dcc.Checklist(peers, [], id="peers", className="tabs"),
-                            ]
-                        ),
+                        _toggles("Compare with", events.PEER_BUTTONS, PEERS),
                         html.Div(
                             [
                                 _upload("open-other", "Compare with a file"),

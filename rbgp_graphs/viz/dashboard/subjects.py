@@ -139,7 +139,8 @@ def check_size(subject: Subject) -> Subject:
     if max(subject.shape) > LARGEST_SIDE:
         rows, cols = subject.shape
         raise ArgumentError(
-            f"the pattern has {rows:,} × {cols:,} cells, the app shows up to {LARGEST_SIDE:,} a side"
+            f"the pattern has {rows:,} × {cols:,} cells, the app shows up to {LARGEST_SIDE:,} "
+            "a side"
         )
     return subject
 

@@ -20,7 +20,7 @@
 namespace host {
 namespace {
 
-constexpr int kLanes = 32, kExchangeBytes = 64;
+constexpr int kLanes = 32, kWarpgroup = 128, kExchangeBytes = 64;
 constexpr size_t kStackBytes = 128 * 1024;
 
 struct Copy {
@@ -42,13 +42,16 @@ struct Fibre {
     bool is_done = false;
     Gate *gate = nullptr;
     long generation = 0;
+    const unsigned char *byte = nullptr;
+    unsigned char value = 0;
     std::vector<std::vector<Copy>> groups;
     int parity = 0;
 };
 
 std::vector<Fibre *> fibres;
 std::vector<std::vector<unsigned char>> stacks;
-std::vector<Gate> warps;
+std::vector<Gate> warps, warpgroups;
+std::vector<std::function<void()>> tasks;
 std::vector<unsigned char> exchanges;
 Gate all_threads;
 ucontext_t scheduler;
@@ -108,10 +111,19 @@ void resume(int i) {
 #endif
 }
 
+void run_tasks() {
+    std::vector<std::function<void()>> now;
+    now.swap(tasks);
+    for (const auto &task : now) {
+        task();
+    }
+}
+
 void run_block(int threads, int order) {
     all_threads = Gate();
     all_threads.members = threads;
     warps.assign((threads + kLanes - 1) / kLanes, Gate());
+    warpgroups.assign((threads + kWarpgroup - 1) / kWarpgroup, Gate());
     exchanges.assign(2 * kExchangeBytes * kLanes * warps.size(), 0);
     while (static_cast<int>(fibres.size()) < threads) {
         fibres.push_back(nullptr);
@@ -123,6 +135,7 @@ void run_block(int threads, int order) {
         fibres[i]->thread.index = i;
         fibres[i]->groups.emplace_back();
         ++warps[i / kLanes].members;
+        ++warpgroups[i / kWarpgroup].members;
         getcontext(&fibres[i]->context);
         fibres[i]->context.uc_stack.ss_sp = stacks[i].data();
         fibres[i]->context.uc_stack.ss_size = kStackBytes;
@@ -134,23 +147,30 @@ void run_block(int threads, int order) {
         for (int turn = 0; turn < threads; ++turn) {
             const int i = order ? threads - 1 - turn : turn;
             Fibre *next = fibres[i];
-            if (next->is_done || (next->gate && next->gate->generation == next->generation)) {
+            if (next->is_done || (next->gate && next->gate->generation == next->generation) ||
+                (next->byte && *next->byte == next->value)) {
                 continue;
             }
             is_stuck = false;
             resume(i);
             left -= next->is_done;
         }
-        if (is_stuck) {
+        if (is_stuck && tasks.empty()) {
             fail("some threads wait at a barrier that others never reach");
         }
+        if (is_stuck || !order) {
+            run_tasks();
+        }
+    }
+    if (!tasks.empty()) {
+        fail("a copy is under way when its block ends");
     }
 }
 
 }  // namespace
 
 Thread *current;
-int block, batch, batches;
+int block, blocks, batch, batches;
 unsigned char *shared;
 const int *constants;
 
@@ -161,6 +181,19 @@ void fail(const char *why) {
 
 void wait_for_block() { wait_at(&all_threads); }
 void wait_for_warp() { wait_at(&warps[current->index / kLanes]); }
+void wait_for_warpgroup() { wait_at(&warpgroups[current->index / kWarpgroup]); }
+
+void wait_while(const unsigned char *byte, unsigned char value) {
+    Fibre *self = fibre();
+    while (*byte == value) {
+        self->byte = byte;
+        self->value = value;
+        to_scheduler(false);
+    }
+    self->byte = nullptr;
+}
+
+void defer(std::function<void()> task) { tasks.push_back(std::move(task)); }
 
 unsigned char *exchange(int lane) {
     const size_t warp = current->index / kLanes;
@@ -250,6 +283,7 @@ void run(void (*kernel)(void **), void **arguments, const int *shape, const int 
     running_kernel = kernel;
     running_arguments = arguments;
     constants = numbers;
+    blocks = shape[0];
     batches = shape[1];
     for (batch = 0; batch < shape[1]; ++batch) {
         for (block = 0; block < shape[0]; ++block) {

@@ -2,6 +2,8 @@
 // a CUDA thread waits for others. Copies to shared memory take place at their wait, not before.
 #pragma once
 
+#include <functional>
+
 #define RBGP_DEVICE static inline
 #define RBGP_KERNEL extern "C" void
 
@@ -11,11 +13,16 @@ struct Thread {
 };
 // The thread that runs, its block, and the numbers that stand for macros of the device build.
 extern Thread *current;
-extern int block, batch, batches;
+extern int block, blocks, batch, batches;
 extern unsigned char *shared;
 extern const int *constants;
 void wait_for_block();
 void wait_for_warp();
+void wait_for_warpgroup();
+// Waits as long as a byte of memory has a value.
+void wait_while(const unsigned char *byte, unsigned char value);
+// Puts off a task to any later time; backwards it is put off until no thread can go on.
+void defer(std::function<void()> task);
 // Two places for each lane of each warp, which collectives take in turn.
 unsigned char *exchange(int lane);
 void flip_exchange();

@@ -14,6 +14,10 @@
 
   // Dash draws figures when it likes, so each is looked for until it is there.
   function attach() {
+    // The button beside it is what a keyboard reaches; the name is for assistive technology.
+    document.querySelectorAll(".upload input[type=file]:not([aria-label])").forEach(function (input) {
+      input.setAttribute("aria-label", input.parentElement.textContent.trim());
+    });
     document.querySelectorAll(".js-plotly-plot").forEach(function (plot) {
       var meta = plot.layout && plot.layout.meta;
       if (!meta || !meta.action || plot.rbgpAttached || !plot._fullLayout) { return; }

@@ -1,0 +1,207 @@
+// The asynchronous units of Hopper on the CPU. Copies of boxes take place when the scheduler comes
+// to them, products at their wait, so that both come as late as they can on a device.
+#pragma once
+
+#include <cstring>
+#include <vector>
+
+#define RBGP_GRID_CONSTANT
+
+// What stands behind a tensor map: sizes and strides of the tensor, without the first stride.
+struct TensorMap {
+    const unsigned char *base;
+    long long extents[5];
+    long long strides[4];
+    int box[5];
+    int rank;
+    int swizzle_bytes;
+};
+
+// Sixty-four bits, as on the device. `mark` tells a barrier from other memory.
+struct TransferBarrier {
+    int bytes;
+    unsigned char phase, arrivals, missing, mark;
+};
+
+namespace host {
+constexpr unsigned char kMark = 0x5b;
+
+struct Product {
+    float *sums;
+    int columns;
+    unsigned long long a, b;
+    int a_major, b_major;
+    bool accumulate;
+    float (*number)(unsigned short);
+};
+
+static std::vector<std::vector<Product>> products[1024];
+
+inline void check(const TransferBarrier *at) {
+    if (at->mark != kMark || reinterpret_cast<size_t>(at) % 8) {
+        fail("no barrier here");
+    }
+}
+
+inline void end_phase(TransferBarrier *at) {
+    if (at->missing == 0 && at->bytes == 0) {
+        at->phase ^= 1;
+        at->missing = at->arrivals;
+    }
+}
+
+// 16 bytes of each row of 128 change places, depending on the row; less with smaller spans.
+inline unsigned swizzled(unsigned address, int span) {
+    return address ^ ((address >> 7 & (span / 16 - 1)) << 4);
+}
+
+inline void copy_box(unsigned char *to, const TensorMap &map, const long long *first,
+                     TransferBarrier *done) {
+    long long numbers = 1;
+    for (int axis = 0; axis < map.rank; ++axis) {
+        numbers *= map.box[axis];
+    }
+    const unsigned start = static_cast<unsigned>(to - shared);
+    for (long long i = 0; i < numbers; ++i) {
+        long long rest = i, offset = 0;
+        bool is_inside = true;
+        for (int axis = 0; axis < map.rank; ++axis) {
+            const long long at = first[axis] + rest % map.box[axis];
+            rest /= map.box[axis];
+            is_inside = is_inside && at >= 0 && at < map.extents[axis];
+            offset += at * (axis ? map.strides[axis - 1] : 2);
+        }
+        unsigned char *number =
+            shared + swizzled(start + static_cast<unsigned>(2 * i), map.swizzle_bytes);
+        if (is_inside) {
+            std::memcpy(number, map.base + offset, 2);
+        } else {
+            std::memset(number, 0, 2);
+        }
+    }
+    check(done);
+    done->bytes -= static_cast<int>(2 * numbers);
+    end_phase(done);
+}
+
+inline void load_box(void *to, const TensorMap &map, TransferBarrier *done,
+                     std::vector<long long> first) {
+    unsigned char *shared_to = static_cast<unsigned char *>(to);
+    if (static_cast<int>(first.size()) != map.rank || (shared_to - shared) % (8 * map.swizzle_bytes)) {
+        fail("a box is loaded to a place where its swizzle does not begin, or has another rank");
+    }
+    if (map.box[0] * 2 != map.swizzle_bytes) {
+        fail("a row of a box has another length than its swizzle");
+    }
+    check(done);
+    const TensorMap *kept = &map;
+    defer([=] { copy_box(shared_to, *kept, first.data(), done); });
+}
+
+// Where number k of row i of a tile lies. Bits 62 and 63 name the swizzle.
+inline unsigned short number_at(unsigned long long tile, int major, int i, int k) {
+    const int span = 256 >> (tile >> 62);
+    const unsigned start = (tile & 0x3fff) << 4, slabs = (tile >> 16 & 0x3fff) << 4;
+    const unsigned rows = (tile >> 32 & 0x3fff) << 4;
+    const unsigned linear = major ? start + i / 64 * slabs + i % 64 * 2 + k / 8 * rows + k % 8 * 128
+                                  : start + i / 8 * rows + i % 8 * span + k * 2;
+    unsigned short bits;
+    std::memcpy(&bits, shared + swizzled(linear, span), 2);
+    return bits;
+}
+
+inline void multiply(const Product &product) {
+    const int warp = current->index / 32 % 4, lane = current->index % 32;
+    float left[2][16];
+    for (int half = 0; half < 2; ++half) {
+        for (int k = 0; k < 16; ++k) {
+            const int row = 16 * warp + 8 * half + lane / 4;
+            left[half][k] = product.number(number_at(product.a, product.a_major, row, k));
+        }
+    }
+    for (int i = 0; i < product.columns / 4; ++i) {
+        const int column = i / 2 * 8 + lane % 4 * 2 + i % 2;
+        float *sums = product.sums + i / 2 * 4 + i % 2;
+        float upper = product.accumulate ? sums[0] : 0.0f;
+        float lower = product.accumulate ? sums[2] : 0.0f;
+        for (int k = 0; k < 16; ++k) {
+            const float right = product.number(number_at(product.b, product.b_major, column, k));
+            upper += left[0][k] * right;
+            lower += left[1][k] * right;
+        }
+        sums[0] = upper;
+        sums[2] = lower;
+    }
+}
+
+inline std::vector<std::vector<Product>> &own_products() { return products[current->index]; }
+}  // namespace host
+
+RBGP_DEVICE int grid_blocks() { return host::blocks; }
+RBGP_DEVICE void warp_barrier() { host::wait_for_warp(); }
+RBGP_DEVICE void warpgroup_barrier(int) { host::wait_for_warpgroup(); }
+RBGP_DEVICE unsigned char *tile_memory() { return host::shared; }
+RBGP_DEVICE unsigned shared_address(const void *shared) {
+    return static_cast<unsigned>(static_cast<const unsigned char *>(shared) - host::shared);
+}
+
+RBGP_DEVICE void create_barrier(TransferBarrier *of, int arrivals) {
+    const unsigned char count = static_cast<unsigned char>(arrivals);
+    *of = {0, 0, count, count, host::kMark};
+}
+RBGP_DEVICE void publish_barriers() {}
+
+RBGP_DEVICE void arrive_expecting(TransferBarrier *at, int bytes) {
+    host::check(at);
+    if (at->missing == 0) {
+        host::fail("more threads arrive at a barrier than it waits for");
+    }
+    at->bytes += bytes;
+    --at->missing;
+    host::end_phase(at);
+}
+RBGP_DEVICE void arrive(TransferBarrier *at) { arrive_expecting(at, 0); }
+
+RBGP_DEVICE void wait_for_phase(TransferBarrier *at, int parity) {
+    host::check(at);
+    host::wait_while(&at->phase, static_cast<unsigned char>(parity));
+}
+
+RBGP_DEVICE void load_box(void *to, const TensorMap &from, TransferBarrier *done, int c0, int c1,
+                          int c2, int c3) {
+    host::load_box(to, from, done, {c0, c1, c2, c3});
+}
+RBGP_DEVICE void load_box(void *to, const TensorMap &from, TransferBarrier *done, int c0, int c1,
+                          int c2, int c3, int c4) {
+    host::load_box(to, from, done, {c0, c1, c2, c3, c4});
+}
+
+RBGP_DEVICE void begin_products() {
+    // The last group is still open.
+    if (host::own_products().empty()) {
+        host::own_products().emplace_back();
+    }
+}
+RBGP_DEVICE void close_products() { host::own_products().emplace_back(); }
+
+template <int pending>
+RBGP_DEVICE void wait_products() {
+    auto &groups = host::own_products();
+    while (static_cast<int>(groups.size()) - 1 > pending) {
+        for (const host::Product &product : groups.front()) {
+            host::multiply(product);
+        }
+        groups.erase(groups.begin());
+    }
+}
+
+template <int count>
+RBGP_DEVICE void settle(float (&)[count]) {}
+
+template <int a_major, int b_major, int count, class Number>
+RBGP_DEVICE void multiply_tiles(float (&sums)[count], unsigned long long a, unsigned long long b,
+                                int accumulate, Number) {
+    host::own_products().back().push_back(
+        {sums, 2 * count, a, b, a_major, b_major, accumulate != 0,
+         [](unsigned short bits) { return to_sum(Number{bits}); }});
+}
