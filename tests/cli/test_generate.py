@@ -83,7 +83,10 @@ def test_the_facts_say_how_the_graph_was_built() -> None:
         (["ramanujan", "4", "6", "2"], "3"),
         (["ramanujan", "9", "9", "1"], " 2"),
         (["random-biregular", "4", "4", "2", "--rng", "-1"], "rng is -1, expected at least 0"),
-        (["ramanujan", "4", "4", "2", "--method", "magic"], "'auto', 'explicit', 'catalogue', 'lift', 'random'"),
+        (
+            ["ramanujan", "4", "4", "2", "--method", "magic"],
+            "'auto', 'explicit', 'catalogue', 'lift', 'random'",
+        ),
         (["lps", "3.5", "5"], "'3.5' is not a valid integer"),
     ],
 )

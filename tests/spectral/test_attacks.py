@@ -52,7 +52,8 @@ def relabelled(graph: BipartiteGraph, seed: int = 0) -> BipartiteGraph:
 
 
 def circulant(differences: tuple[int, ...], k: int) -> BipartiteGraph:
-    return BipartiteGraph.from_edges([(i, (i + d) % k) for i in range(k) for d in differences])
+    edges = [(i, (i + d) % k) for i in range(k) for d in differences]
+    return BipartiteGraph.from_edges(edges, shape=(k, k))
 
 
 #: Not Ramanujan, whatever is said about them: a long prism, two components, K33 with K33, a

@@ -6,6 +6,7 @@
 #include <vector>
 
 #define RBGP_GRID_CONSTANT
+#define RBGP_ALONE extern "C" void
 
 // What stands behind a tensor map: sizes and strides of the tensor, without the first stride.
 struct TensorMap {
@@ -138,6 +139,7 @@ inline std::vector<std::vector<Product>> &own_products() { return products[curre
 }  // namespace host
 
 RBGP_DEVICE int grid_blocks() { return host::blocks; }
+RBGP_DEVICE int uniform(int number) { return number; }
 RBGP_DEVICE void warp_barrier() { host::wait_for_warp(); }
 RBGP_DEVICE void warpgroup_barrier(int) { host::wait_for_warpgroup(); }
 RBGP_DEVICE unsigned char *tile_memory() { return host::shared; }

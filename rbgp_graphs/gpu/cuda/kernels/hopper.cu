@@ -214,7 +214,7 @@ RBGP_DEVICE void store_results(const float (&sums)[RBGP_BLOCKS][RBGP_NB / 2], co
     }
 }
 
-RBGP_KERNEL rbgp_hopper(const RBGP_GRID_CONSTANT TensorMap values, // (U_o U_r, U_i, U_b, degree)
+RBGP_ALONE rbgp_hopper(const RBGP_GRID_CONSTANT TensorMap values,  // (U_o U_r, U_i, U_b, degree)
                         const RBGP_GRID_CONSTANT TensorMap x,      // (batch V_o, V_r, V_i, V_b, n)
                         Stored *__restrict__ all_y,                // (batch, rows, n)
                         const Sum *__restrict__ bias,              // (rows,) or null
@@ -230,7 +230,7 @@ RBGP_KERNEL rbgp_hopper(const RBGP_GRID_CONSTANT TensorMap values, // (U_o U_r, 
         publish_barriers();
     }
     barrier();
-    const int warpgroup = thread_index() / 128;
+    const int warpgroup = uniform(thread_index() / 128);
     const long long places = count_places(n, batches);
     Ring ring;
     if (warpgroup == RBGP_WARPGROUPS) {

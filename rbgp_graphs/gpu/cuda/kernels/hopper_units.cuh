@@ -6,6 +6,8 @@
 #else
 
 #define RBGP_GRID_CONSTANT __grid_constant__
+// One block for each multiprocessor: its threads share all registers.
+#define RBGP_ALONE extern "C" __global__ void __launch_bounds__(RBGP_THREADS, 1)
 
 // What the driver encodes: where a tensor lies, its extents and strides, the box, the swizzle.
 struct alignas(64) TensorMap {
@@ -15,6 +17,9 @@ typedef unsigned long long TransferBarrier;
 
 RBGP_DEVICE int grid_blocks() { return gridDim.x; }
 RBGP_DEVICE void warp_barrier() { __syncwarp(); }
+
+// Tells the compiler that all threads of a warp have this number.
+RBGP_DEVICE int uniform(int number) { return __shfl_sync(0xffffffff, number, 0); }
 
 // The swizzle of 128 bytes repeats after 1024.
 RBGP_DEVICE unsigned char *tile_memory() {
