@@ -7,9 +7,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .PHONY: test demo lint docs bench clean
 .DEFAULT_GOAL := test
 
-# One worker for each core, so each keeps to one BLAS thread.
+# One worker for each core, so each keeps to one thread of BLAS and PyTorch.
 test: $(VENV)/.installed-test
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
 demo: $(VENV)/.installed-test
 	$(BIN)/rbgp demo --force

@@ -1,48 +1,66 @@
 """Run the measurements and write them down: ``python -m benchmarks [SUITE ...]``.
 
-Without a suite all are run. Products go to ``products.json``, where a suite that is run again
-replaces its old results; each other suite has a file of its own.
+Without a suite all are run that need no GPU. Products go to ``products.json``, where a suite that
+is run again replaces its old results; each other suite has a file of its own. ``gpu`` checks and
+measures an NVIDIA GPU; it leaves with 1 if a result is wrong and with 4 if there is no GPU.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
+import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import foundation
+from benchmarks.gpu import suite as gpu
 from rbgp_graphs.bench import cases, document, machine
 from rbgp_graphs.bench.suites import SUITES
 from rbgp_graphs.gpu.ceilings import measure_ceilings, store_ceilings
 
-#: Suites about the rest of the package: each returns a JSON-able dict.
-OTHERS: dict[str, Callable[[], dict[str, Any]]] = {"foundation": foundation.measure}
+#: Suites about the rest of the package, each a module whose `measure` returns a JSON-able dict.
+OTHERS = ("foundation",)
+GPU = "gpu"
 
 
 def main() -> None:
     """Measure what was asked for and write JSON documents."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("suites", nargs="*", metavar="SUITE", help=", ".join([*OTHERS, *SUITES]))
+    parser.add_argument(
+        "suites", nargs="*", metavar="SUITE", help=", ".join([*OTHERS, *SUITES, GPU])
+    )
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"), metavar="FOLDER")
     parser.add_argument("--quick", action="store_true", help="small cases of the products")
     parser.add_argument("--rounds", type=int, default=7, help="times of each product")
+    parser.add_argument("--check-only", action="store_true", help="gpu: time nothing")
     options = parser.parse_args()
-    unknown = set(options.suites) - {*OTHERS, *SUITES}
+    unknown = set(options.suites) - {*OTHERS, *SUITES, GPU}
     if unknown:
-        parser.error(f"there is no suite {unknown.pop()!r}, only {', '.join([*OTHERS, *SUITES])}")
+        parser.error(
+            f"there is no suite {unknown.pop()!r}, only {', '.join([*OTHERS, *SUITES, GPU])}"
+        )
+    if options.check_only and options.suites != [GPU]:
+        parser.error("--check-only goes with the suite gpu alone")
+    reason = gpu.why_no_device() if GPU in options.suites else None
+    if reason is not None:
+        print(f"the suite gpu needs an NVIDIA GPU: {reason}", file=sys.stderr)
+        sys.exit(4)
     options.out.mkdir(parents=True, exist_ok=True)
     chosen = options.suites or [*OTHERS, *SUITES]
     for name in chosen:
         if name in OTHERS:
             print(name)
-            found = {"machine": machine.describe(), **OTHERS[name]()}
+            # On a machine that is lent for its GPU not every package is there.
+            measure = importlib.import_module(f"benchmarks.{name}").measure
+            found = {"machine": machine.describe(), **measure()}
             write_json(options.out / f"{name}.json", found)
     products = tuple(name for name in chosen if name in SUITES)
     if products:
         measure_products(options.out / "products.json", products, options.quick, options.rounds)
+    if GPU in chosen:
+        measure_gpu(options.out / "gpu.json", options.check_only, options.quick, options.rounds)
 
 
 def measure_products(path: Path, names: tuple[str, ...], quick: bool, rounds: int) -> None:
@@ -60,6 +78,24 @@ def measure_products(path: Path, names: tuple[str, ...], quick: bool, rounds: in
         old = [document.read(path)] if path.exists() else []
         document.write(path, document.merge([*(d for d in old if d["quick"] == quick), found]))
     print(f"written: {path}")
+
+
+def measure_gpu(path: Path, check_only: bool, quick: bool, rounds: int) -> None:
+    """Check a GPU, measure it unless something is wrong, and write down what was found."""
+    start = time.monotonic()
+    found = gpu.run(
+        gpu.CudaDevice(),
+        check_only=check_only,
+        quick=quick,
+        rounds=rounds,
+        say=lambda line: print(f"{time.monotonic() - start:6.0f} s  {line}", flush=True),
+    )
+    # Checks alone do not replace times.
+    target = path.with_name("gpu_check.json") if check_only else path
+    document.write(target, found)
+    print(f"written: {target}")
+    if not found["checks"]["passed"]:
+        sys.exit(1)
 
 
 def write_json(path: Path, found: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import inspect
 import re
 import sys
 from html import escape
@@ -91,12 +92,18 @@ PUBLIC_MODULES = (
     "rbgp_graphs.encoding",
     "rbgp_graphs.export",
     "rbgp_graphs.gpu",
+    "rbgp_graphs.gpu.cuda",
+    "rbgp_graphs.gpu.distributed",
+    "rbgp_graphs.nn",
     "rbgp_graphs.products",
     "rbgp_graphs.selection",
     "rbgp_graphs.spectral",
     "rbgp_graphs.viz",
 )
 
+
+# Their docstrings refer to pages that are not here.
+FOREIGN = ("numpy", "torch")
 
 # What docutils' converter does not know, and what it calls the same sign.
 TEX_ALIASES = {"\\dots": "\\ldots", "≡": "\\equiv "}
@@ -111,6 +118,14 @@ def check_api_pages(_: Sphinx) -> None:
         for public in sorted(set(module.__all__) - listed):
             if callable(getattr(module, public)):
                 logger.warning("docs/api: %s.%s is public but on no page", name, public)
+
+
+def skip_foreign(
+    _app: Sphinx, _what: str, _name: str, member: Any, _skip: bool, _options: Any
+) -> bool | None:
+    """Leave out what a class has from another project, such as the methods of torch's Module."""
+    module = getattr(inspect.unwrap(member), "__module__", None) if callable(member) else None
+    return True if module and module.partition(".")[0] in FOREIGN else None
 
 
 def close_doctests(_app: Sphinx, _page: str, source: list[str]) -> None:
@@ -146,6 +161,7 @@ def setup(app: Sphinx) -> None:
     """Register what this file adds to Sphinx."""
     app.connect("source-read", close_doctests)
     app.connect("builder-inited", check_api_pages)
+    app.connect("autodoc-skip-member", skip_foreign)
     app.add_html_math_renderer(
         "mathml",
         inline_renderers=(visit_inline_math, None),

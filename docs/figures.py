@@ -114,6 +114,7 @@ def draw_all(folder: Path) -> None:
     draw_limit_law(folder / "limit_law.svg")
     _draw_studies(folder)
     draw_catalogue(folder / "catalogue.svg")
+    draw_ranks(folder / "ranks.svg")
 
 
 def _draw_studies(folder: Path) -> None:
@@ -190,6 +191,32 @@ def draw_pattern(path: Path) -> None:
         f"orange: one group of {len(rows)} equal rows",
     )
     drawing.save(path, "A pattern with its tiles and one row group")
+
+
+def draw_ranks(path: Path) -> None:
+    """Draw two layers shared by four ranks: the rows of the first, the columns of the second."""
+    pattern = rg.RBGP4(rg.random_biregular(8, 8, 4, rng=0), (4, 1), rg.complete(2, 4), (1, 1))
+    up, down = pattern.mask(), pattern.T.mask()
+    cell, size = 4.0, 4
+    colors = (BLUE, ORANGE, "#009e73", GREY)
+    drawing = Drawing(720, 330)
+    places = ((40.0, down, "A₂: columns shared"), (440.0, up, "A₁: rows shared"))
+    for x, mask, name in places:
+        y = 40 + (64 - mask.shape[0]) * cell / 2
+        for rank, color in enumerate(colors):
+            part = np.zeros_like(mask)
+            each = max(mask.shape) // size
+            own = slice(rank * each, (rank + 1) * each)
+            at = (own, slice(None)) if name.endswith("rows shared") else (slice(None), own)
+            part[at] = mask[at]
+            drawing.cells(part, x, y, cell, color=color)
+        step = (16, 32) if name.endswith("rows shared") else (32, 16)
+        drawing.grid(mask.shape, step, x, y, cell)
+        drawing.text(x + mask.shape[1] * cell / 2, 326, name)
+    drawing.text(368, 172, "f (", size=20)
+    drawing.text(640, 172, "X )", size=20)
+    drawing.text(360, 20, "rank 0 blue, 1 orange, 2 green, 3 grey", size=13)
+    drawing.save(path, "Two layers shared by four ranks")
 
 
 def normalized_singular_values(mask: NDArray[np.bool_]) -> NDArray[np.float64]:

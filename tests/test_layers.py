@@ -41,6 +41,7 @@ HEAVY = (
     "galois",
     "igraph",
     "jax",
+    "llvmlite",
     "networkx",
     "numba",
     "plotly",

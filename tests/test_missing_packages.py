@@ -8,6 +8,7 @@ import textwrap
 
 _ABSENT = (
     "galois",
+    "llvmlite",
     "numba",
     "flint",
     "networkx",

@@ -23,7 +23,7 @@ The document is an object with the keys
     ``ceilings``; null where it has none).
 
 An entry of ``measurements`` has the fields of `rbgp_graphs.bench.Measurement`: ``name``, ``kind``
-("own", "dense", "same pattern", "unstructured" or "blocks"), ``milliseconds`` (the median),
+("own", "dense", "same pattern", "unstructured", "blocks" or "2:4"), ``milliseconds`` (the median),
 ``low_milliseconds``, ``high_milliseconds`` (quartiles), ``smallest_milliseconds``,
 ``largest_milliseconds``, ``rounds``, ``packing_milliseconds``, ``first_call_milliseconds``,
 ``gflops``, ``useful_gflops`` and ``error``. This package comes first. An entry of ``absent`` has

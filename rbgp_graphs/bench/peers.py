@@ -51,7 +51,7 @@ class Peer:
     ----------
     name : str
         What stands in tables.
-    kind : {"own", "dense", "same pattern", "unstructured", "blocks"}
+    kind : {"own", "dense", "same pattern", "unstructured", "blocks", "2:4"}
         This package, a dense product, the same matrix in another format, or another mask of
         equal density.
     pack : callable

@@ -17,11 +17,11 @@ from rbgp_graphs.gpu.matrix import RBGP4Matrix
 from rbgp_graphs.products import RBGP4
 
 Product = Literal["forward", "transposed", "sampled"]
-Mask = Literal["pattern", "unstructured", "blocks"]
+Mask = Literal["pattern", "unstructured", "blocks", "2:4"]
 #: This package, a dense product, the same matrix in another format, another mask.
-Kind = Literal["own", "dense", "same pattern", "unstructured", "blocks"]
+Kind = Literal["own", "dense", "same pattern", "unstructured", "blocks", "2:4"]
 
-_MASKS: dict[Kind, Mask] = {"unstructured": "unstructured", "blocks": "blocks"}
+_MASKS: dict[Kind, Mask] = {"unstructured": "unstructured", "blocks": "blocks", "2:4": "2:4"}
 
 #: Columns (rows of the sampled product) that are compared with float64; the ends among them.
 _CHECKED = 16
@@ -119,10 +119,27 @@ class Problem:
         blocks = data.astype(self.pattern_csr.dtype)
         return sparse.bsr_array((blocks, indices.ravel(), indptr), shape=(rows, cols))
 
+    @functools.cached_property
+    def two_of_four_csr(self) -> sparse.csr_array[Any, tuple[int, int]]:
+        """A matrix of the same shape with two nonzeros among every four entries of a row."""
+        rows, cols = self.pattern.shape
+        if cols % 4:
+            raise ArgumentError(f"2:4 needs a multiple of 4 columns, not {cols}")
+        generator = np.random.default_rng(self.seed)
+        order = generator.permuted(np.tile(np.arange(4), (rows * cols // 4, 1)), axis=1)
+        within = np.sort(order[:, :2], axis=1).reshape(rows, cols // 4, 2)
+        indices = (within + 4 * np.arange(cols // 4)[:, None]).astype(np.int32)
+        data = generator.standard_normal(rows * cols // 2).astype(self.dtype)
+        indptr = np.arange(rows + 1, dtype=np.int32) * np.int32(cols // 2)
+        data = data.astype(self.pattern_csr.dtype)
+        return sparse.csr_array((data, indices.ravel(), indptr), shape=(rows, cols))
+
     def csr(self, mask: Mask) -> sparse.csr_array[Any, tuple[int, int]]:
         """Return the matrix with a mask, as CSR."""
         if mask == "pattern":
             return self.pattern_csr
+        if mask == "2:4":
+            return self.two_of_four_csr
         return self.unstructured_csr if mask == "unstructured" else _narrow(self.block_bsr.tocsr())
 
     @property
@@ -161,7 +178,7 @@ class Problem:
         result : ndarray
             The product. The sampled product may be the whole dense gradient, or the nonzeros in
             shape (rows, row_degree).
-        kind : {"own", "dense", "same pattern", "unstructured", "blocks"}
+        kind : {"own", "dense", "same pattern", "unstructured", "blocks", "2:4"}
             Which matrix was multiplied, and whether its zeros took part.
 
         Returns

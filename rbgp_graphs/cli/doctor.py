@@ -14,8 +14,10 @@ import numpy as np
 
 import rbgp_graphs as rg
 from rbgp_graphs._machine import usable_cores
+from rbgp_graphs.cli import kernels
 from rbgp_graphs.cli.command import Command, examples
 from rbgp_graphs.cli.output import Result, Table, Text, working
+from rbgp_graphs.gpu.cuda import status
 from rbgp_graphs.selection import Ceilings
 from rbgp_graphs.selection.cost_model import stored_ceilings
 
@@ -41,17 +43,24 @@ _OPTIONAL = (
 
 @click.command(
     cls=Command,
-    epilog=examples("rbgp doctor", "rbgp doctor --measure", "rbgp doctor --json"),
+    epilog=examples("rbgp doctor", "rbgp doctor --measure", "rbgp doctor --gpu --json"),
 )
 @click.option(
     "--measure",
     is_flag=True,
     help="Measure the limits of the processor, and keep them for rbgp design.",
 )
-def doctor(measure: bool) -> Result:
-    """Say what is installed and what is missing, and how fast the machine is.
+@click.option(
+    "--gpu",
+    is_flag=True,
+    help="Run every CUDA kernel on random numbers and compare the results.",
+)
+def doctor(measure: bool, gpu: bool) -> Result:
+    """Say what is installed and which backends run.
 
-    Leaves with exit code 4 if a package is missing that rbgp-graphs always needs.
+    Also says which CUDA kernels can be used here and why not the others. Leaves with exit code
+    4 if a package is missing that rbgp-graphs always needs, and with 1 if --gpu has found a kernel
+    that is wrong, or none that it could run.
     """
     stored_in = _measure() if measure else None
     ceilings = stored_ceilings()
@@ -61,6 +70,8 @@ def doctor(measure: bool) -> Result:
         for module, names, extra, use in _OPTIONAL
     ]
     broken = [name for name, version, _ in core if version is None]
+    cuda = status()
+    checks = kernels.run_checks(cuda) if gpu else None
     blas = _blas()
     cores, usable = os.cpu_count(), usable_cores()
     data = {
@@ -76,7 +87,8 @@ def doctor(measure: bool) -> Result:
             {"name": b.name, "available": b.available, "reason": b.reason}
             for b in rg.gpu.backends()
         ],
-        "cuda_kernels": False,
+        "cuda_kernels": kernels.as_data(cuda),
+        "cuda_checks": None if checks is None else kernels.checks_data(checks),
         "ceilings": {name: limits.as_dict() for name, limits in ceilings.items()},
         "ceilings_file": stored_in,
     }
@@ -95,20 +107,18 @@ def doctor(measure: bool) -> Result:
         (b.name, "yes" if b.available else f"no: {b.reason}", b.description)
         for b in rg.gpu.backends()
     ]
-    cuda = (
-        "CUDA kernels are not part of this version. rg.gpu has its final interface and runs on "
-        "the CPU, also where a GPU is present."
-    )
     text: list[Text] = [
         words,
         Table(columns=("package", "version", "for"), rows=packages),
         Table(columns=("backend", "runs here", "what it is"), rows=backends),
-        cuda,
+        *kernels.kernels_text(cuda),
+        *(kernels.checks_text(checks) if gpu else ()),
         *_ceilings_text(ceilings, stored_in),
     ]
     if broken:
         text.append(f"Missing, and always needed: pip install {' '.join(broken)}")
-    return Result(data=data, text=text, exit_code=4 if broken else 0)
+    wrong = gpu and (checks is None or any(check.problem for check in checks))
+    return Result(data=data, text=text, exit_code=4 if broken else int(wrong))
 
 
 def _measure() -> str:

@@ -224,7 +224,7 @@ def design_space(
     theme: Any,
     force: bool,
 ) -> Result:
-    """Draw all patterns for a layer by gap, predicted time and size."""
+    """Draw all patterns for a layer by gap, time and size."""
 
     def draw() -> go.Figure:
         found = rg.design_space(rows, cols, sparsity, device=device)

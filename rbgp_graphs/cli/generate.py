@@ -92,7 +92,7 @@ def lps(p: int, q: int, allow_small: bool, **output: Any) -> Result:
 @click.option("--m", type=int, default=1, show_default=True, help="Powers of the field elements.")
 @click.option("--j", type=int, help="Digits of the voltages that are used; all by default.")
 def field_lift(q: int, b: int, m: int, j: int | None, **output: Any) -> Result:
-    """Build a lift of K_{Q,B} with voltages from a field.
+    """Build a lift of K_{Q,B} over a finite field.
 
     The field has Q = p^k elements, p prime. The graph has Q p^J left and B p^J right vertices
     and degrees B and Q; J is at most M k.
@@ -103,9 +103,10 @@ def field_lift(q: int, b: int, m: int, j: int | None, **output: Any) -> Result:
 @_family("rbgp generate projective-plane 7 -o plane.rbgp")
 @click.argument("q", type=int)
 def projective_plane(q: int, **output: Any) -> Result:
-    """Build the graph of the projective plane of order Q.
+    """Build the graph of a projective plane.
 
-    Q is a prime power. The graph joins Q^2 + Q + 1 lines and as many points; its degree is Q + 1.
+    Its order Q is a prime power. The graph joins Q^2 + Q + 1 lines and as many points; its degree
+    is Q + 1.
     """
     return _result(lambda: rg.projective_plane(q), **output)
 
@@ -113,9 +114,10 @@ def projective_plane(q: int, **output: Any) -> Result:
 @_family("rbgp generate affine-plane 7 -o plane.rbgp")
 @click.argument("q", type=int)
 def affine_plane(q: int, **output: Any) -> Result:
-    """Build the graph of the affine plane of order Q.
+    """Build the graph of an affine plane.
 
-    Q is a prime power. The graph joins Q^2 points and Q^2 + Q lines; its degrees are Q + 1 and Q.
+    Its order Q is a prime power. The graph joins Q^2 points and Q^2 + Q lines; its degrees are
+    Q + 1 and Q.
     """
     return _result(lambda: rg.affine_plane(q), **output)
 

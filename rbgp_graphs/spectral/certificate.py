@@ -86,7 +86,7 @@ class Certificate:
         ArgumentTypeError
             If `pattern` is neither a graph nor a product.
         ArgumentError
-            If `pattern` is twisted, and its outer and inner graph have too many edges together.
+            If `pattern` is twisted, and too large for the spectrum of its twisted core.
         MissingDependencyError
             If the proof is a characteristic polynomial and python-flint is not installed.
         """

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import platform
+import sys
+import types
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import rbgp_graphs as rg
+from rbgp_graphs.gpu import cuda
+from rbgp_graphs.gpu.cuda import KernelCheck, status
 from tests.cli.running import document, rbgp
+
+# The package has a command of that name in the place of its module.
+doctor: Any = importlib.import_module("rbgp_graphs.cli.doctor")
 
 
 def hide(monkeypatch: pytest.MonkeyPatch, *hidden: str) -> None:
@@ -27,9 +36,62 @@ def test_versions_and_backends_are_those_of_this_interpreter() -> None:
     assert found["python"] == platform.python_version()
     assert found["packages"]["numpy"] == np.__version__
     assert found["backends"][0]["name"] == rg.gpu.backends()[0].name
-    assert found["cuda_kernels"] is False
+    assert [kernel["kernel"] for kernel in found["cuda_kernels"]] == [k.kernel for k in status()]
+    assert found["cuda_checks"] is None
     assert 1 <= found["usable_cpu_cores"] <= found["cpu_cores"]
-    assert "CUDA kernels are not part of this version" in rbgp("doctor").stdout
+
+
+def test_the_summary_is_shown_whole() -> None:
+    line = next(line for line in rbgp("--help").stdout.splitlines() if "  doctor " in line)
+    assert line.endswith("which backends run.")
+
+
+def test_without_a_gpu_the_reason_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    result = rbgp("doctor", "--gpu")
+    text = " ".join(result.stdout.split())
+    assert result.exit_code == 1
+    assert "No kernel was checked." in text
+    reason = text.partition("No CUDA kernel can be used here")[2]
+    assert reason.count('pip install "rbgp-graphs[gpu-cu13]"') == 1
+    assert document("doctor", "--gpu")["cuda_checks"] is None
+
+
+def one_check(variant: str, dtype: str, problem: str | None = None) -> KernelCheck:
+    return KernelCheck(variant=variant, pattern="odd", dtype=dtype, columns=37, problem=problem)
+
+
+def test_checks_are_listed_and_a_wrong_kernel_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    usable = [replace(kernel, usable=True, reason=None) for kernel in status()]
+    checks = [one_check("forward(mr=4)", "float32"), one_check("forward(mr=8)", "float32")]
+    checks.append(one_check("gather()", "float64"))
+    monkeypatch.setattr(doctor, "status", lambda: usable)
+    monkeypatch.setattr(cuda, "check_kernels", lambda: checks)
+    result = rbgp("doctor", "--gpu")
+    assert result.exit_code == 0
+    words = [line.split() for line in result.stdout.splitlines()]
+    assert ["forward", "float32", "2", "yes"] in words
+    assert ["gather", "float64", "1", "yes"] in words
+    checks[1] = one_check("forward(mr=8)", "float32", "wrong results")
+    result = rbgp("doctor", "--gpu")
+    assert result.exit_code == 1
+    words = [line.split() for line in result.stdout.splitlines()]
+    assert ["forward", "float32", "2", "1", "of", "2", "wrong", "results"] in words
+    assert ["wrong", "forward(mr=8)"] in words
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    found = document("doctor", "--gpu")
+    assert [check["usable"] for check in found["cuda_checks"]] == [True, False, True]
+
+
+def test_an_old_device_lacks_one_kernel_and_the_table_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    old = types.SimpleNamespace(capability=(7, 5))
+    monkeypatch.setattr(doctor, "status", lambda: cuda.status(old))
+    text = " ".join(rbgp("doctor").stdout.split())
+    assert "CUDA kernel runs here what it is" in text
+    assert "forward yes" in text
+    assert "tensor_core no:" in text
 
 
 def test_a_missing_optional_package_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:

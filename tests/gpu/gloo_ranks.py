@@ -1,15 +1,18 @@
-"""Four processes over gloo, started by test_distributed: prints their exit codes.
+"""Four processes over gloo, started by test_distributed: prints their exit codes for each case.
 
 The processes are forked after PyTorch is loaded, which takes longer than all they do.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,36 +49,38 @@ def products(rank: int) -> None:
             compare(comm, pattern, dtype, tolerance)
 
 
-def compare(comm: TorchCommunicator, pattern: RBGP4, dtype: type, tolerance: float) -> None:
+def compare(comm: TorchCommunicator, pattern: RBGP4, dtype: Any, tolerance: float) -> None:
     rng = np.random.default_rng(0)
     rows, cols = pattern.shape
     first, second = (
         RBGP4Matrix(p, (rng.standard_normal((rows, p.row_degree)) / 4).astype(dtype))
         for p in (pattern, pattern_of(1))
     )
-    X, dY = (rng.standard_normal((2, cols, 5)).astype(dtype) for _ in range(2))
-    b, c = (rng.standard_normal(rows).astype(dtype) for _ in range(2))
+    X, dY, b, c = (
+        np.asarray(rng.standard_normal(shape)).astype(dtype)
+        for shape in ((2, cols, 5), (2, rows, 5), (rows,), (rows,))
+    )
     up = ShardedMatrix.from_matrix(first, comm, "rows")
     down = ShardedMatrix.from_matrix(second, comm, "cols")
     own = slice(up.own.start, up.own.stop)
-    near = {"rtol": tolerance, "atol": tolerance}
+    near = functools.partial(np.testing.assert_allclose, rtol=tolerance, atol=tolerance)
 
     hidden = matmul(first, X, bias=b, activation="gelu", backend="numpy")
     own_hidden = up.matmul(X, b[own], "gelu", backend="numpy")
-    np.testing.assert_allclose(own_hidden, hidden[:, own], **near)
+    near(own_hidden, hidden[:, own])
     whole = up.matmul(X, b[own], "gelu", result="whole", backend="numpy")
-    np.testing.assert_allclose(whole, hidden, **near)
+    near(whole, hidden)
 
     Y = matmul(second, hidden, bias=c, backend="numpy")
-    np.testing.assert_allclose(down.matmul(own_hidden, c, backend="numpy"), Y, **near)
+    near(down.matmul(own_hidden, c, backend="numpy"), Y)
     scattered = down.matmul(own_hidden, c[own], result="own", backend="numpy")
-    np.testing.assert_allclose(scattered, Y[:, own], **near)
+    near(scattered, Y[:, own])
 
     own_dH = down.T.matmul(dY, backend="numpy")
     dH = matmul(second.T, dY, backend="numpy")
-    np.testing.assert_allclose(own_dH, dH[:, own], **near)
+    near(own_dH, dH[:, own])
     dX = matmul(first.T, dH, backend="numpy")
-    np.testing.assert_allclose(up.T.matmul(own_dH, backend="numpy"), dX, **near)
+    near(up.T.matmul(own_dH, backend="numpy"), dX)
     gradient = ShardedMatrix(pattern, up.sampled_matmul(own_dH, X, backend="numpy"), comm).whole()
     expected = first.sampled_matmul(dH, X, backend="numpy")
     np.testing.assert_allclose(gradient.values, expected, rtol=10 * tolerance, atol=10 * tolerance)
@@ -85,13 +90,14 @@ def compare(comm: TorchCommunicator, pattern: RBGP4, dtype: type, tolerance: flo
 def failures(rank: int) -> None:
     """Rank 1 stops before a product, rank 3 sleeps through one."""
     pairs = [dist.new_group([0, 1]), dist.new_group([2, 3])]
-    comm = TorchCommunicator(pairs[rank // 2], timeout_seconds=1 if rank == 2 else 60)
+    patient = TorchCommunicator(pairs[rank // 2], timeout_seconds=60)
+    patient.all_reduce(np.ones(3))
+    comm = TorchCommunicator(pairs[rank // 2], timeout_seconds=0.5) if rank == 2 else patient
     A = ShardedMatrix.from_matrix(RBGP4Matrix(pattern_of(0), np.ones((128, 24))), comm, "cols")
-    comm.all_reduce(np.ones(3))
     if rank == 1:
         os._exit(3)
     if rank == 3:
-        time.sleep(3)
+        time.sleep(2)
         return
     start = time.monotonic()
     message = ""
@@ -103,8 +109,8 @@ def failures(rank: int) -> None:
     assert time.monotonic() - start < 30
 
 
-def main(case: str) -> int:
-    torch.set_num_threads(1)
+def codes_of(case: Callable[[int], None]) -> list[int]:
+    """Return the exit codes of the ranks of a case."""
     with tempfile.TemporaryDirectory() as folder:
         address = f"file://{folder}/meeting"
         children = []
@@ -113,16 +119,16 @@ def main(case: str) -> int:
             if child == 0:
                 try:
                     dist.init_process_group("gloo", address, rank=rank, world_size=RANKS)
-                    {"products": products, "failures": failures}[case](rank)
+                    case(rank)
                 except BaseException as error:
                     print(f"rank {rank}: {type(error).__name__}: {error}", file=sys.stderr)
                     os._exit(1)
                 os._exit(0)
             children.append(child)
-        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-    print(*codes)
-    return 0
+        return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    torch.set_num_threads(1)
+    for case in (products, failures):
+        print(case.__name__, *codes_of(case))

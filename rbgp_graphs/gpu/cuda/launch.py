@@ -42,6 +42,8 @@ class Launch:
         Threads of a block.
     shared_bytes : int
         Dynamic shared memory of a block.
+    options : tuple of str
+        What else the compiler has to be told.
     """
 
     kernel: str
@@ -51,6 +53,7 @@ class Launch:
     batches: int = 1
     threads: int
     shared_bytes: int = 0
+    options: tuple[str, ...] = ()
     macros: dict[str, int | str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from rbgp_graphs._validation import require
 from rbgp_graphs.errors import BackendError, MissingDependencyError
 from rbgp_graphs.gpu.cuda.launch import LARGE_SHARED_BYTES, STANDARD_SHARED_BYTES, Launch
 from rbgp_graphs.gpu.cuda.source import kernel_source, macro_options
+from rbgp_graphs.gpu.cuda.tensor_map import TensorMap, driver_encoder
 
 #: The oldest devices that the kernels are written for.
 OLDEST_CAPABILITY = (7, 0)
@@ -48,7 +49,10 @@ class Machine(Protocol):
         """Return a copy of an array in the memory of the CPU."""
 
     def run(self, launch: Launch, arguments: Sequence[Any]) -> None:
-        """Compile a kernel if need be and launch it; None is passed as a null pointer."""
+        """Compile a kernel if need be and launch it.
+
+        None is passed as a null pointer, a `TensorMap` as the device's own form of it.
+        """
 
 
 class CuPyMachine:
@@ -123,7 +127,7 @@ class CuPyMachine:
     def run(self, launch: Launch, arguments: Sequence[Any]) -> None:
         """Launch a kernel on the current stream of the device."""
         kernel = self._kernel(launch)
-        ready = tuple(np.uint64(0) if argument is None else argument for argument in arguments)
+        ready = tuple(map(self._ready, arguments))
         kernel(
             (launch.blocks, 1, launch.batches),
             (launch.threads, 1, 1),
@@ -131,13 +135,19 @@ class CuPyMachine:
             shared_mem=launch.shared_bytes,
         )
 
+    def _ready(self, argument: Any) -> Any:
+        """Return an argument as CuPy takes it."""
+        if isinstance(argument, TensorMap):
+            return argument.encode(driver_encoder(), self.address(argument.array))
+        return np.uint64(0) if argument is None else argument
+
     def _kernel(self, launch: Launch) -> Any:
         key = (launch.kernel, *launch.macros.items())
         kernel = self._kernels.get(key)
         if kernel is None:
             module = self._cupy.RawModule(
                 code=kernel_source(launch.kernel),
-                options=("-std=c++17", *macro_options(launch.macros)),
+                options=("-std=c++17", *launch.options, *macro_options(launch.macros)),
             )
             kernel = module.get_function(f"rbgp_{launch.kernel}")
             if launch.shared_bytes > STANDARD_SHARED_BYTES:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rbgp_graphs.gpu.cuda import gather
+from rbgp_graphs.gpu.cuda.hopper import hopper_candidate, reaches, tensor_maps
 from rbgp_graphs.gpu.cuda.launch import VECTOR_BYTES, Launch
 from rbgp_graphs.gpu.cuda.machine import Machine
 from rbgp_graphs.gpu.cuda.portable import forward_launch, sampled_launch, transpose_launch
@@ -231,6 +232,8 @@ class Products:
         launches = self._forward_launches(
             prepared.size, X.dtype.name, n, batches, aligned, activation
         )
+        if not reaches(X.shape, _row(X), _matrix(X)):
+            launches = [launch for launch in launches if launch.kernel != "hopper"]
         launch = self._first_usable(
             launches, lambda one: self._check_forward(one, prepared, X.dtype, n, activation)
         )
@@ -263,12 +266,13 @@ class Products:
             "batches": batches,
             "aligned": aligned,
             "activation": activation,
-            "shared_limit": self._machine.shared_limit,
         }
-        capability = self._machine.capability
+        capability, limit = self._machine.capability, self._machine.shared_limit
+        hopper = hopper_candidate(size, dtype, n, capability=capability, **problem)
+        problem["shared_limit"] = limit
         tensor_core = tensor_core_candidate(size, dtype, n, capability=capability, **problem)
         portable = forward_launch(size, dtype, n, **problem)
-        return [portable] if tensor_core is None else [tensor_core, portable]
+        return [launch for launch in (hopper, tensor_core, portable) if launch is not None]
 
     def _first_usable(
         self, launches: Iterable[Launch], check: Callable[[Launch], str | None]
@@ -391,10 +395,13 @@ class Products:
         Y: Any,
         bias: Any,
     ) -> None:
-        own = prepared.tables
-        arguments = [values, X, Y, bias, own.outer_columns, own.outer_tables, own.inner_columns]
-        arguments += [*_int32(X.shape[2], X.shape[0])]
-        arguments += [*_int64(_row(X), _row(Y), _matrix(X), _matrix(Y))]
+        own, operands = prepared.tables, (values, X)
+        strides: tuple[int, ...] = (_row(X), _row(Y), _matrix(X), _matrix(Y))
+        if launch.kernel == "hopper":
+            operands = tensor_maps(launch, prepared.size, X.dtype.name, values, X, _row(X))
+            strides = (_row(Y), _matrix(Y))
+        arguments = [*operands, Y, bias, own.outer_columns, own.outer_tables, own.inner_columns]
+        arguments += [*_int32(X.shape[2], X.shape[0]), *_int64(*strides)]
         self._machine.run(launch, arguments)
 
     def _launch_sampled(

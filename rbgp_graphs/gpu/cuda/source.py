@@ -17,7 +17,7 @@ def kernel_source(name: str) -> str:
     Parameters
     ----------
     name : str
-        File name without suffix: "forward", "sampled", "transpose" or "tensor_core".
+        File name without suffix: "forward", "sampled", "transpose", "tensor_core" or "hopper".
 
     Returns
     -------

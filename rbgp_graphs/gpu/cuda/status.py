@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rbgp_graphs.constructions import complete, cyclic_lift
-from rbgp_graphs.gpu.cuda import tensor_core
+from rbgp_graphs.gpu.cuda import hopper, tensor_core
 from rbgp_graphs.gpu.cuda.machine import OLDEST_CAPABILITY, Machine, cupy_machine, why_missing
 from rbgp_graphs.gpu.cuda.products import Products
 from rbgp_graphs.gpu.cuda.verdicts import Verdicts
@@ -18,6 +18,11 @@ from rbgp_graphs.products import RBGP4
 
 #: Kernel, oldest compute capability, what it does.
 _KERNELS = (
+    (
+        "hopper",
+        hopper.CAPABILITY,
+        "products in float16 and bfloat16 on wgmma and TMA, where |V_b| is a multiple of 8",
+    ),
     (
         "tensor_core",
         tensor_core.OLDEST_CAPABILITY,
@@ -93,7 +98,7 @@ def status(machine: Machine | None = None) -> list[KernelStatus]:
     Examples
     --------
     >>> [kernel.kernel for kernel in status()]
-    ['tensor_core', 'forward', 'sampled', 'transpose', 'gather']
+    ['hopper', 'tensor_core', 'forward', 'sampled', 'transpose', 'gather']
     """
     missing = None if machine is not None else why_missing()
     if machine is None and missing is None:
@@ -101,7 +106,8 @@ def status(machine: Machine | None = None) -> list[KernelStatus]:
     found = []
     for kernel, oldest, description in _KERNELS:
         reason = missing
-        if machine is not None and machine.capability < oldest:
+        is_only = kernel == "hopper" and machine is not None and machine.capability > oldest
+        if machine is not None and (machine.capability < oldest or is_only):
             own = "{}.{}".format(*machine.capability)
             reason = "the device has compute capability {}, needed is {}.{}".format(own, *oldest)
         found.append(
@@ -162,6 +168,7 @@ def _problems() -> list[tuple[str, RBGP4, int, str | None]]:
         ("row group 4", RBGP4(outer, (4, 1), inner, (1, 1)), 136, None),
         ("row group 64, twisted", RBGP4(pair, (32, 1), inner, (2, 2), [3, 9]), 40, "gelu"),
         ("row group 15, odd", RBGP4(odd, (5, 2), odd, (3, 1)), 37, "silu"),
+        ("row group 8, blocks of 16", RBGP4(outer, (8, 1), inner, (1, 16)), 40, None),
         ("few neighbours of many", RBGP4(pair, (2, 1), wide, (1, 1)), 24, "relu"),
     ]
 

@@ -24,6 +24,7 @@ from scipy import special
 
 from rbgp_graphs.gpu.cuda.launch import Launch
 from rbgp_graphs.gpu.cuda.source import kernel_source, macro_options
+from rbgp_graphs.gpu.cuda.tensor_map import TensorMap
 
 HERE = Path(__file__).parent
 COMPILER = shutil.which("g++")
@@ -91,9 +92,26 @@ def _load(path: Path) -> ctypes.CDLL:
 def _address(argument: Any) -> Any:
     if argument is None:
         return ctypes.c_void_p(0)
+    if isinstance(argument, TensorMap):
+        encoded = _encoded(argument)
+        return (ctypes.c_char * len(encoded)).from_buffer_copy(encoded)
     if isinstance(argument, np.ndarray):
         return ctypes.c_void_p(argument.ctypes.data)
     return {4: ctypes.c_int32, 8: ctypes.c_int64}[argument.itemsize](int(argument))
+
+
+def _encoded(tensor: TensorMap) -> bytes:
+    """Return a tensor map as the kernels know it on the CPU."""
+    assert tensor.problem is None, tensor.problem
+    padding = [0] * (5 - len(tensor.extents))
+    return struct.pack(
+        "=Q5q4q5i2i",
+        getattr(tensor.array, "host", tensor.array).ctypes.data,
+        *(*tensor.extents, *padding),
+        *(*tensor.strides, *padding),
+        *(*tensor.box, *padding),
+        *(len(tensor.extents), tensor.swizzle_bytes),
+    )
 
 
 def _run_program(
@@ -102,6 +120,10 @@ def _run_program(
     numbers = [*shape, order, len(constants), *constants, len(arguments)]
     pieces = [struct.pack(f"{len(numbers)}i", *numbers)]
     for argument in arguments:
+        if isinstance(argument, TensorMap):
+            data, array = _encoded(argument), argument.array.tobytes()
+            pieces += [struct.pack("=iqq", 2, len(data), len(array)), data, array]
+            continue
         if argument is None:
             pieces.append(struct.pack("=iq", 1, -1))
             continue

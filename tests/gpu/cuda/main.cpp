@@ -18,6 +18,18 @@ T read_one(std::FILE *file) {
     return value;
 }
 
+// As aligned as what cudaMalloc returns needs to be for the widest load.
+void *read_aligned(std::FILE *file, long long bytes) {
+    void *memory;
+    if (posix_memalign(&memory, 16, bytes ? bytes : 1)) {
+        std::abort();
+    }
+    if (std::fread(memory, 1, bytes, file) != static_cast<size_t>(bytes)) {
+        std::abort();
+    }
+    return memory;
+}
+
 }  // namespace
 
 int main(int, char **names) {
@@ -42,13 +54,15 @@ int main(int, char **names) {
             arguments[i] = &pointers[i];
             continue;
         }
-        // As aligned as what cudaMalloc returns needs to be for the widest load.
-        if (posix_memalign(&memory[i], 16, sizes[i] ? sizes[i] : 1)) {
-            std::abort();
+        // A tensor map begins with the address of its array, which follows it.
+        if (is_array[i] == 2) {
+            const long long bytes = read_one<long long>(file);
+            memory.push_back(read_aligned(file, bytes));
+            arguments[i] = memory[i] = read_aligned(file, sizes[i]);
+            std::memcpy(memory[i], &memory.back(), sizeof memory[i]);
+            continue;
         }
-        if (std::fread(memory[i], 1, sizes[i], file) != static_cast<size_t>(sizes[i])) {
-            std::abort();
-        }
+        memory[i] = read_aligned(file, sizes[i]);
         pointers[i] = memory[i];
         arguments[i] = is_array[i] ? static_cast<void *>(&pointers[i]) : memory[i];
     }
@@ -56,7 +70,7 @@ int main(int, char **names) {
     rbgp_entry(arguments.data(), shape, constants.data(), order);
     file = std::fopen(names[1], "wb");
     for (int i = 0; i < count; ++i) {
-        if (is_array[i] && sizes[i] > 0) {
+        if (is_array[i] == 1 && sizes[i] > 0) {
             std::fwrite(memory[i], 1, sizes[i], file);
         }
     }

@@ -12,6 +12,12 @@
     window.dash_clientside.set_props("scheme", { data: scheme() });
   });
 
+  // Dash keeps the cursor of an input in place, also where there is none, and browsers complain.
+  var select = HTMLInputElement.prototype.setSelectionRange;
+  HTMLInputElement.prototype.setSelectionRange = function () {
+    if (this.type !== "range") { select.apply(this, arguments); }
+  };
+
   // Dash draws figures when it likes, so each is looked for until it is there.
   function attach() {
     // The button beside it is what a keyboard reaches; the name is for assistive technology.

@@ -1,0 +1,216 @@
+"""The GPU suite: correct first, then the roof of the L2, then times next to peers."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from benchmarks.gpu import bandwidth, correctness, peers
+from benchmarks.gpu.correctness import Place
+from rbgp_graphs.bench import Case, Peer, machine, make_problem, random_matrix
+from rbgp_graphs.bench.comparison import compare_on
+from rbgp_graphs.bench.document import SCHEMA
+from rbgp_graphs.bench.timing import Timer
+from rbgp_graphs.gpu.cuda import KernelCheck, check_kernels
+from rbgp_graphs.gpu.cuda.machine import cupy_machine, why_missing
+
+_STATE = "clocks.sm,clocks.max.sm,clocks.mem,power.draw,power.limit,temperature.gpu"
+Say = Callable[[str], None]
+
+
+class Device(Protocol):
+    """What the suite needs of a device; there is one of CUDA, and one in the tests."""
+
+    place: Place
+    own: Peer
+    peers: Sequence[Peer]
+    timers: Sequence[Timer]
+
+    def describe(self) -> dict[str, Any]:
+        """Return what it is, as a JSON-able dict."""
+
+    def check_kernels(self) -> list[KernelCheck]:
+        """Run every kernel."""
+
+    def bandwidth(self) -> list[dict[str, float]]:
+        """Measure how fast buffers of several sizes are read."""
+
+
+class CudaDevice:
+    """The first CUDA device of CuPy.
+
+    Raises
+    ------
+    BackendError
+        If there is none.
+    """
+
+    def __init__(self) -> None:
+        from benchmarks.gpu.timing import EventTimer
+
+        self._machine = cupy_machine(0)
+        cupy = self._cupy = self._machine.xp
+        self.place = Place(backend="cupy", put=cupy.asarray, fetch=cupy.asnumpy)
+        self.own = peers.own()
+        self.peers = peers.peers()
+        self.timers = (EventTimer(cupy, warm=False), EventTimer(cupy, warm=True))
+
+    @property
+    def _properties(self) -> dict[str, Any]:
+        return dict(self._cupy.cuda.runtime.getDeviceProperties(0))
+
+    def describe(self) -> dict[str, Any]:
+        """Return name, versions, sizes, and clocks and power of this moment."""
+        own = self._properties
+        return {
+            **self._machine.identity,
+            "multiprocessors": int(own["multiProcessorCount"]),
+            "l2_bytes": int(own["l2CacheSize"]),
+            "memory_bytes": int(own["totalGlobalMem"]),
+            "state": device_state(),
+        }
+
+    def check_kernels(self) -> list[KernelCheck]:
+        """Run every kernel of the package on random numbers."""
+        return check_kernels()
+
+    def bandwidth(self) -> list[dict[str, float]]:
+        """Measure how fast buffers of several sizes are read."""
+        own = self._properties
+        multiprocessors = int(own["multiProcessorCount"])
+        return bandwidth.measure(self._cupy, int(own["l2CacheSize"]), multiprocessors)
+
+
+def why_no_device() -> str | None:
+    """Return why the suite cannot run here, or None if it can."""
+    return why_missing()
+
+
+def device_state() -> dict[str, str] | None:
+    """Return clocks, power and temperature by nvidia-smi, or None where it is not there."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return None
+    command = [program, f"--query-gpu={_STATE}", "--format=csv,noheader", "--id=0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    values = [value.strip() for value in done.stdout.strip().split(",")]
+    names = _STATE.split(",")
+    return dict(zip(names, values, strict=True)) if len(values) == len(names) else None
+
+
+def cases(*, quick: bool = False) -> Iterator[Case]:
+    """Return what is timed."""
+    size = 1024 if quick else 4096
+    for dtype, groups in (("float16", (16, 64, 128)), ("float32", (4, 16, 64))):
+        for row_group in groups[:2] if quick else groups:
+            for sparsity in (0.5, 0.875) if quick else (0.5, 0.75, 0.875, 0.9375):
+                yield Case(
+                    suite="gpu_sparsity",
+                    size=size,
+                    sparsity=sparsity,
+                    row_group=min(row_group, size // 32),
+                    columns=size,
+                    dtype=dtype,
+                )
+    for columns in (64, 256) if quick else (16, 64, 256, 1024, 8192):
+        yield Case(suite="gpu_columns", size=size, columns=columns, dtype="float16", row_group=32)
+    for product in ("forward", "transposed", "sampled"):
+        for dtype in ("float16", "float32"):
+            yield Case(
+                suite="gpu_training",
+                size=size,
+                columns=size // 2,
+                dtype=dtype,
+                row_group=32,
+                product=product,
+            )
+
+
+def check(device: Device, say: Say) -> dict[str, Any]:
+    """Run all checks and return what they found; ``passed`` says whether all are right."""
+    say("kernels on random numbers, against tier 0")
+    kernels = device.check_kernels()
+    for entry in kernels:
+        if entry.problem is not None:
+            say(f"  WRONG {entry.variant}, {entry.pattern}, {entry.dtype}: {entry.problem}")
+    say("products of random integers, against float64")
+    integers = correctness.check_integers(device.place)
+    for case in integers:
+        if case["wrong"]:
+            say(f"  WRONG {case['wrong']} entries: {case}")
+    passed = all(e.problem is None for e in kernels) and not any(c["wrong"] for c in integers)
+    say(f"{len(kernels)} kernels and {len(integers)} products: {'right' if passed else 'WRONG'}")
+    return {"passed": passed, "kernels": [asdict(e) for e in kernels], "integers": integers}
+
+
+def run(
+    device: Device,
+    *,
+    check_only: bool = False,
+    quick: bool = False,
+    rounds: int = 7,
+    chosen: Iterable[Case] | None = None,
+    say: Say = lambda _: None,
+) -> dict[str, Any]:
+    """Check and measure a device.
+
+    Parameters
+    ----------
+    device : Device
+        What computes.
+    check_only : bool
+        Whether to time nothing.
+    quick : bool
+        Small and few cases.
+    rounds : int
+        How often each peer is timed.
+    chosen : iterable of Case, optional
+        What to time; `cases` by default.
+    say : callable
+        Told what goes on.
+
+    Returns
+    -------
+    dict
+        A document as in `rbgp_graphs.bench.document`, with the additional keys ``checks`` and
+        ``bandwidth``. Every case is there once for each timer. Without ``cases`` if a check has
+        failed: a time of a wrong result is worth nothing.
+    """
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "machine": {**machine.describe(), "gpu": device.describe()},
+        "backend": device.place.backend,
+        "quick": quick,
+        "ceilings": None,
+        "checks": check(device, say),
+        "bandwidth": [],
+        "cases": [],
+    }
+    if check_only or not document["checks"]["passed"]:
+        return document
+    document["bandwidth"] = device.bandwidth()
+    for read in document["bandwidth"]:
+        rate, size = read["bytes_per_second"] / 1e12, read["buffer_bytes"] / 2**20
+        say(f"reads of {size:.0f} MiB, {read['share_of_l2']:g} of the L2: {rate:.2f} TB/s")
+    for case in cases(quick=quick) if chosen is None else chosen:
+        say(str(case))
+        document["cases"] += _measure(device, case, rounds, say)
+    for line in peers.absent_reasons(document["cases"]):
+        say(f"not timed: {line}")
+    return document
+
+
+def _measure(device: Device, case: Case, rounds: int, say: Say) -> list[dict[str, Any]]:
+    assert case.product != "layers"
+    matrix = random_matrix(case.pattern, case.dtype)
+    problem = make_problem(matrix, case.columns, product=case.product)
+    found = []
+    for timer in device.timers:
+        compared = compare_on(problem, [device.own, *device.peers], rounds=rounds, timer=timer)
+        for one in compared.measurements:
+            say(f"  {timer.name}: {one.name}: {one.milliseconds:.4f} ms, {one.gflops:.0f} GFLOP/s")
+        found.append({**case.facts(), **compared.as_dict(), "predicted_milliseconds": None})
+    return found

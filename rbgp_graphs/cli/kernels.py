@@ -1,0 +1,73 @@
+"""What ``rbgp doctor`` says about the CUDA kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rbgp_graphs.cli.output import Table, Text, working
+from rbgp_graphs.gpu import cuda
+from rbgp_graphs.gpu.cuda import KernelCheck, KernelStatus
+
+
+def run_checks(kernels: Sequence[KernelStatus]) -> list[KernelCheck] | None:
+    """Run every kernel on random numbers, or return None where no kernel can run."""
+    if not any(kernel.usable for kernel in kernels):
+        return None
+    with working("compiling and running CUDA kernels"):
+        return cuda.check_kernels()
+
+
+def as_data(kernels: Sequence[KernelStatus]) -> list[dict[str, Any]]:
+    """Return the kernels as JSON-able objects."""
+    return [asdict(kernel) for kernel in kernels]
+
+
+def checks_data(checks: Sequence[KernelCheck]) -> list[dict[str, Any]]:
+    """Return the checks as JSON-able objects."""
+    return [{**asdict(check), "usable": check.problem is None} for check in checks]
+
+
+def kernels_text(kernels: Sequence[KernelStatus]) -> list[Text]:
+    """Say which kernels can be used; one reason is enough where it is that of all."""
+    reasons = {kernel.reason for kernel in kernels}
+    if len(reasons) == 1 and None not in reasons:
+        names = ", ".join(kernel.kernel for kernel in kernels)
+        return [f"No CUDA kernel can be used here ({names}):\n{reasons.pop()}"]
+    rows = [
+        (kernel.kernel, "yes" if kernel.usable else f"no: {kernel.reason}", kernel.description)
+        for kernel in kernels
+    ]
+    return [Table(columns=("CUDA kernel", "runs here", "what it is"), rows=rows)]
+
+
+def checks_text(checks: Sequence[KernelCheck] | None) -> list[Text]:
+    """Say what the checks have found: a line for each kernel and dtype, then each failure."""
+    if checks is None:
+        return ["No kernel was checked."]
+    groups: dict[tuple[str, str], list[KernelCheck]] = {}
+    for check in checks:
+        groups.setdefault((check.variant.partition("(")[0], check.dtype), []).append(check)
+    rows = [(kernel, dtype, *_cells(group)) for (kernel, dtype), group in groups.items()]
+    text: list[Text] = [
+        Table(columns=("checked kernel", "dtype", ">variants", "usable", "why not"), rows=rows)
+    ]
+    for check in checks:
+        if check.problem is not None:
+            text.append(
+                {
+                    "wrong": check.variant,
+                    "pattern": f"{check.pattern}, {check.dtype}, {check.columns} columns",
+                    "why": check.problem,
+                }
+            )
+    return text
+
+
+def _cells(group: Sequence[KernelCheck]) -> tuple[str, str, str]:
+    """Return how many variants of a kernel were run, how many passed, and the first problem."""
+    variants = {check.variant for check in group}
+    problems = {check.variant: check.problem for check in group if check.problem is not None}
+    usable = "yes" if not problems else f"{len(variants) - len(problems)} of {len(variants)}"
+    return str(len(variants)), usable, next(iter(problems.values()), "")
