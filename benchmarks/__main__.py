@@ -89,9 +89,10 @@ def measure_gpu(path: Path, check_only: bool, quick: bool, rounds: int) -> None:
         quick=quick,
         rounds=rounds,
         say=lambda line: print(f"{time.monotonic() - start:6.0f} s  {line}", flush=True),
+        keep=lambda found: document.write(path, found),
     )
     # Checks alone do not replace times.
-    target = path.with_name("gpu_check.json") if check_only else path
+    target = path if found["cases"] else path.with_name("gpu_check.json")
     document.write(target, found)
     print(f"written: {target}")
     if not found["checks"]["passed"]:

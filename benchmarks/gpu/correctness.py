@@ -56,7 +56,7 @@ def check_integers(
     place: Place,
     *,
     kinds: Sequence[np.dtype[Any]] | None = None,
-    shapes: Sequence[tuple[int, int, float, int, int]] = _SHAPES,
+    shapes: Sequence[tuple[int, int, float, int, int]] | None = None,
 ) -> list[dict[str, Any]]:
     """Compare products of small random integers with the exact ones.
 
@@ -70,7 +70,7 @@ def check_integers(
         entries that differ.
     """
     found = []
-    for rows, cols, sparsity, row_group, n in shapes:
+    for rows, cols, sparsity, row_group, n in _SHAPES if shapes is None else shapes:
         pattern = rg.design(rows, cols, sparsity, row_group=row_group)
         name = f"{rows} x {cols}, {100 * sparsity:g} %, group {row_group}"
         for dtype in dtypes() if kinds is None else kinds:

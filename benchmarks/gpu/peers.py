@@ -57,10 +57,10 @@ def peers(device: str = "cuda") -> tuple[Peer, ...]:
         Peer(name="torch BSR Triton, tuned", kind="blocks", pack=_torch_bsr(device)),
         Peer(name="torch 2:4", kind="2:4", pack=_two_of_four(device), products=("forward",)),
     )
-    modules = {"torch": ("torch",), "cupy": ("cupy",), "gathered,": ("cupy",)}
-    modules |= {"cuSPARSE": ("cupy",), "Triton,": ("torch", "triton")}
+    needed = {"torch": ["torch"], "Triton,": ["torch", "triton"]}
     return tuple(
-        _guarded(replace(peer, missing=_missing(*modules[peer.name.split()[0]]))) for peer in found
+        _guarded(replace(peer, missing=_missing(*needed.get(peer.name.split()[0], ["cupy"]))))
+        for peer in found
     )
 
 
@@ -185,10 +185,12 @@ def _torch_bsr(device: str) -> Callable[[Problem], Prepared]:
         if problem.product == "transposed":
             matrix = matrix.T.tobsr(matrix.blocksize)
         blocks = matrix.data.astype(problem.dtype)
-        parts = [_to_torch(array, device) for array in (matrix.indptr, matrix.indices, blocks)]
+        indptr, indices = (_to_torch(one, device) for one in (matrix.indptr, matrix.indices))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # The layout is in beta, which it says at each use.
-            tensor = torch.sparse_bsr_tensor(*parts, size=matrix.shape)
+            tensor = torch.sparse_bsr_tensor(
+                indptr, indices, _to_torch(blocks, device), size=matrix.shape
+            )
         X = _to_torch(_operand(problem), device)
         added = torch.zeros((matrix.shape[0], X.shape[1]), dtype=X.dtype, device=device)
         meta = tuning.tune_bsr_dense_addmm(added, tensor, X, beta=0, alpha=1, store=True)

@@ -24,10 +24,21 @@ Say = Callable[[str], None]
 class Device(Protocol):
     """What the suite needs of a device; there is one of CUDA, and one in the tests."""
 
-    place: Place
-    own: Peer
-    peers: Sequence[Peer]
-    timers: Sequence[Timer]
+    @property
+    def place(self) -> Place:
+        """Where products are checked."""
+
+    @property
+    def own(self) -> Peer:
+        """The product of this package."""
+
+    @property
+    def peers(self) -> Sequence[Peer]:
+        """What it is compared with."""
+
+    @property
+    def timers(self) -> Sequence[Timer]:
+        """What measures; every case is measured by each."""
 
     def describe(self) -> dict[str, Any]:
         """Return what it is, as a JSON-able dict."""
@@ -154,6 +165,7 @@ def run(
     rounds: int = 7,
     chosen: Iterable[Case] | None = None,
     say: Say = lambda _: None,
+    keep: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Check and measure a device.
 
@@ -171,6 +183,8 @@ def run(
         What to time; `cases` by default.
     say : callable
         Told what goes on.
+    keep : callable
+        Given the document after each case: a machine may be taken away before the end.
 
     Returns
     -------
@@ -198,6 +212,7 @@ def run(
     for case in cases(quick=quick) if chosen is None else chosen:
         say(str(case))
         document["cases"] += _measure(device, case, rounds, say)
+        keep(document)
     for line in peers.absent_reasons(document["cases"]):
         say(f"not timed: {line}")
     return document

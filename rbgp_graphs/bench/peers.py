@@ -11,7 +11,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
@@ -40,7 +40,8 @@ class Prepared:
     """
 
     run: Callable[[], Any]
-    fetch: Callable[[Any], NDArray[Any]] = np.asarray
+    # A factory: the pages would take a function that stands in the class for a method of it.
+    fetch: Callable[[Any], NDArray[Any]] = field(default_factory=lambda: np.asarray)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from rbgp_graphs.cli.command import (
     half_open_range,
     share_of_zeros,
 )
-from rbgp_graphs.cli.files import InputError, check_output, read
+from rbgp_graphs.cli.files import InputError, check_output, read, read_pattern_or_mask
 from rbgp_graphs.cli.output import Result, working
 
 if TYPE_CHECKING:
@@ -72,16 +72,6 @@ def _write(name: str, out: str, force: bool, draw: Callable[[], go.Figure]) -> R
     return Result(data={**data, "table": table}, text=text)
 
 
-def _pattern_or_mask(path: str) -> Any:
-    """Read a .rbgp file, or a mask in any format that `export.read_mask` knows."""
-    if Path(path).suffix.lower() == ".rbgp":
-        return read(path).obj
-    try:
-        return rg.export.read_mask(path)
-    except rg.ArgumentError as error:
-        raise InputError(str(error)) from error
-
-
 @_command("pattern", "layer.rbgp -o layer.html", "layer.rbgp --rows 0:512 -o part.png")
 @click.argument("file")
 @click.option("--rows", type=half_open_range, metavar="A:B", help="Rows; all by default.")
@@ -99,7 +89,7 @@ def pattern(
 
     FILE is a .rbgp file, or a mask in .npz, .npy, .mtx and others.
     """
-    subject = _pattern_or_mask(file)
+    subject = read_pattern_or_mask(file)
     height, width = subject.shape
     row_range, col_range = _closed(rows, height), _closed(cols, width)
     return _write(
@@ -161,7 +151,7 @@ def spectrum(file: str, out: str, theme: Any, force: bool) -> Result:
 
     FILE is a .rbgp file, or a mask in .npz, .npy, .mtx and others.
     """
-    subject = _pattern_or_mask(file)
+    subject = read_pattern_or_mask(file)
     return _write("spectrum", out, force, lambda: rg.viz.spectrum(subject, theme=theme))
 
 
@@ -200,7 +190,7 @@ def compare(files: tuple[str, ...], out: str, theme: Any, force: bool) -> Result
 
     Each of FILES is a .rbgp file, or a mask in .npz, .npy, .mtx and others.
     """
-    subjects = [_pattern_or_mask(file) for file in files]
+    subjects = [read_pattern_or_mask(file) for file in files]
     names = [Path(file).stem for file in files]
     return _write(
         "compare", out, force, lambda: rg.viz.compare(*subjects, names=names, theme=theme)

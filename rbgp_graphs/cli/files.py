@@ -20,6 +20,16 @@ def read(path: str) -> rg.encoding.Loaded:
         raise InputError(str(error)) from error
 
 
+def read_pattern_or_mask(path: str) -> rg.BipartiteGraph | rg.TensorProduct:
+    """Read a .rbgp file, or a mask in any format that `export.read_mask` knows."""
+    if Path(path).suffix.lower() == ".rbgp":
+        return read(path).obj
+    try:
+        return rg.export.read_mask(path)
+    except rg.ArgumentError as error:
+        raise InputError(str(error)) from error
+
+
 def check_output(path: str, force: bool, suffix: str | None = None) -> None:
     """Raise, before any work is done, unless a file may be written there.
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from pathlib import Path
-from typing import Any
 
 import click
 
 import rbgp_graphs as rg
 from rbgp_graphs._validation import require
 from rbgp_graphs.cli.command import Command, examples
-from rbgp_graphs.cli.files import InputError, read
+from rbgp_graphs.cli.files import read_pattern_or_mask
 from rbgp_graphs.cli.output import print_json, print_line, print_text
 
 _LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -47,7 +45,7 @@ def view(ctx: click.Context, file: str | None, host: str, port: int, no_browser:
     require("dash", "app")
     from rbgp_graphs.viz.dashboard.server import listen
 
-    app = rg.viz.app(None if file is None else _read(file), hosts=_names(host))
+    app = rg.viz.app(None if file is None else read_pattern_or_mask(file), hosts=_names(host))
     server = listen(app, host, port)
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{server.port}/"
@@ -63,16 +61,6 @@ def view(ctx: click.Context, file: str | None, host: str, port: int, no_browser:
         webbrowser.open(address)
     with contextlib.suppress(KeyboardInterrupt), contextlib.closing(server.socket):
         server.serve_forever()
-
-
-def _read(path: str) -> Any:
-    """Read a .rbgp file, or a mask in any format that `export.read_mask` knows."""
-    if Path(path).suffix.lower() == ".rbgp":
-        return read(path).obj
-    try:
-        return rg.export.read_mask(path)
-    except rg.ArgumentError as error:
-        raise InputError(str(error)) from error
 
 
 def _names(host: str) -> list[str]:

@@ -142,6 +142,7 @@ def train(
     Examples
     --------
     >>> import torch
+    >>> from rbgp_graphs.nn import load_digits
     >>> images = load_digits()
     >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
     >>> result = train(model, images, Recipe(epochs=2, batch=64, learning_rate=0.02))

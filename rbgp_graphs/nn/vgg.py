@@ -51,7 +51,7 @@ def vgg19(
     --------
     >>> import torch
     >>> sum(p.numel() for p in vgg19().parameters())
-    20304458
+    20304202
     >>> vgg19(width=0.125, in_channels=1, image_size=8)(torch.ones(2, 1, 8, 8)).shape
     torch.Size([2, 10])
     """

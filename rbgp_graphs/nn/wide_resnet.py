@@ -119,7 +119,7 @@ def wide_resnet(
     --------
     >>> import torch
     >>> sum(p.numel() for p in wide_resnet().parameters() if p.ndim > 1)
-    8943408
+    8938416
     >>> wide_resnet(depth=10, widen=1)(torch.ones(2, 3, 8, 8)).shape
     torch.Size([2, 10])
     """

@@ -39,8 +39,8 @@ def design_space(
     candidates : iterable of Candidate
         What `rbgp_graphs.design_space` returns, all for one shape.
     pictures : int
-        How many Pareto-optimal candidates to build and to picture, from 1 to 64; they are spread
-        evenly over the times.
+        How many Pareto-optimal candidates to build and to picture, from 0 to 64; they are spread
+        evenly over the times. With 0 nothing is built, and there is no picture below.
     theme : {"light", "dark"}
         Colours of text and background.
 
@@ -75,14 +75,15 @@ def design_space(
     'Pareto-optimal'
     """
     choices = _as_choices(candidates)
-    pictures = as_int("pictures", pictures, minimum=1, maximum=64)
+    pictures = as_int("pictures", pictures, minimum=0, maximum=64)
+    panels = 2 if pictures else 1
     rows, cols = choices[0].shape
     figure = require("plotly.subplots", "viz").make_subplots(
-        rows=2,
+        rows=panels,
         cols=1,
-        row_heights=[0.5, 0.5],
+        row_heights=[0.5] * panels,
         vertical_spacing=0.22,
-        subplot_titles=["", " "],
+        subplot_titles=["", " "][:panels],
         figure=style.new_figure(f"Candidates for {rows:,} × {cols:,}", style.as_theme(theme)),
     )
     front = [choice for choice in choices if choice.pareto]
@@ -101,6 +102,11 @@ def design_space(
         col=1,
     )
     ring = len(figure.data) - 1
+    if not pictures:
+        figure.data[ring].name = "largest gap"
+        figure.update_layout(height=520, width=760, margin={"t": 110})
+        attach(figure, _describe(choices), _table(listed))
+        return figure
     spread = np.linspace(0, len(listed) - 1, min(pictures, len(listed))).round().astype(int)
     seen = {k: _corner(listed[k].build()) for k in sorted({chosen, *spread.tolist()})}
     _add_preview(figure, seen[chosen])

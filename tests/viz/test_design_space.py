@@ -95,5 +95,13 @@ def test_bad_candidates_are_refused(candidates: Any, error: Any, match: str) -> 
 
 
 def test_the_number_of_pictures_is_checked() -> None:
-    with pytest.raises(ArgumentError, match="pictures is 0"):
-        viz.design_space(CANDIDATES, 0)
+    with pytest.raises(ArgumentError, match="pictures is -1"):
+        viz.design_space(CANDIDATES, -1)
+
+
+def test_without_pictures_nothing_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(Candidate, "build")
+    figure = viz.design_space(CANDIDATES, pictures=0)
+    assert action_of(figure) is None
+    assert [trace.name for trace in figure.data][-1] == "largest gap"
+    assert figure.layout.meta["rows"]

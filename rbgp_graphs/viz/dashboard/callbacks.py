@@ -28,7 +28,7 @@ _LONGEST_MESSAGE = 600
 
 def connect(app: dash.Dash, shelf: Shelf) -> None:
     """Add all callbacks to an app."""
-    app.clientside_callback(
+    app.clientside_callback(  # type: ignore[no-untyped-call]
         ClientsideFunction("rbgp", "scheme"), Output("scheme", "data"), Input("url", "pathname")
     )
     _connect_state(app, shelf)

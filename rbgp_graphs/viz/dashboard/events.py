@@ -91,7 +91,8 @@ def after(event: str, state: State, given: Mapping[str, Any], shape: tuple[int, 
         chosen = {*state.peers} ^ {PEER_BUTTONS[event]}
         return replace(state, peers=tuple(peer for peer in PEERS if peer in chosen))
     if event in _OTHERS:
-        return _OTHERS[event](state, given, shape)
+        changed: State = _OTHERS[event](state, given, shape)
+        return changed
     raise ArgumentError(f"event is {event!r}, which this app does not have")
 
 

@@ -125,7 +125,7 @@ def _graphs(_: Shelf, subject: Subject, state: State, theme: Theme) -> list[go.F
     figures = []
     for name, each in named.items():
         if is_drawable(each):  # type: ignore[arg-type]
-            figure = graph(each, theme=theme)  # type: ignore[arg-type]
+            figure = graph(each, theme=theme)
             title = f"{name.capitalize()}, {each.shape[0]} + {each.shape[1]} vertices"
             figures.append(figure.update_layout(title_text=title))
     if not figures:
@@ -143,7 +143,8 @@ def _tiling(_: Shelf, subject: Subject, state: State, theme: Theme) -> list[go.F
     frame = figure.frames[min(state.step, len(figure.frames) - 1)]
     for place, trace in zip(frame.traces, frame.data, strict=True):
         figure.data[place].update(trace, overwrite=True)
-    figure.update_layout(annotations=frame.layout.annotations, sliders=[])
+    figure.layout.annotations = frame.layout.annotations
+    figure.layout.sliders = []
     figure.frames = []
     return [figure]
 
@@ -164,15 +165,14 @@ def _space(_: Shelf, subject: Subject, state: State, theme: Theme) -> list[go.Fi
             "an opened pattern is one point; choose a design to see what else its layer can have"
         )
     found = candidates(state.rows, state.cols, state.sparsity, None)
-    figure = design_space(found, 1, theme=theme)
+    figure = design_space(found, 0, theme=theme)
     return [_with_current(figure, subject, found)]
 
 
 def _with_current(figure: go.Figure, subject: Any, found: tuple[Candidate, ...]) -> go.Figure:
-    """Put the ring of the figure around the pattern that is shown, and leave out the preview."""
-    action = figure.layout.meta["action"]
+    """Put the ring of the figure around the pattern that is shown."""
+    ring = next(figure.select_traces(selector={"name": "largest gap"}))
     current = _candidate_of(subject, found)
-    ring = figure.data[action["ring"]]
     if current is None or not math.isfinite(current.normalized_gap):
         ring.update(x=[None], y=[None])
     else:

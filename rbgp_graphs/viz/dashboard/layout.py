@@ -15,7 +15,7 @@ from rbgp_graphs.viz.dashboard.subjects import LARGEST_FILE_BYTES, SUFFIXES
 from rbgp_graphs.viz.theme import CONFIG
 
 #: The button for the first range would show the last answer of the server, not the whole.
-_CONFIG = {
+_CONFIG: Any = {
     **CONFIG,
     "modeBarButtonsToRemove": [*CONFIG["modeBarButtonsToRemove"], "resetScale2d"],
     "doubleClick": "autosize",
@@ -55,6 +55,10 @@ def page(*, has_start: bool) -> html.Div:
     )
 
 
+def _aria(**attributes: str) -> dict[str, Any]:
+    return {f"aria-{name}": value for name, value in attributes.items()}
+
+
 def _controls(*, has_start: bool) -> list[Any]:
     return [
         html.Section(
@@ -73,7 +77,7 @@ def _controls(*, has_start: bool) -> list[Any]:
                     className="buttons",
                 ),
             ],
-            **{"aria-labelledby": "design-title"},
+            **_aria(labelledby="design-title"),
         ),
         html.Section(
             [
@@ -87,7 +91,7 @@ def _controls(*, has_start: bool) -> list[Any]:
                 html.H2("Download"),
                 html.Ul(id="downloads", className="links"),
             ],
-            **{"aria-labelledby": "open-title"},
+            **_aria(labelledby="open-title"),
         ),
     ]
 
@@ -100,7 +104,7 @@ def _quantity(name: str, label: str, ends: tuple[int, int]) -> html.Div:
             dcc.Input(
                 id=name,
                 type="text",
-                inputMode="decimal",
+                inputMode="numeric",
                 debounce=True,
                 autoComplete="off",
             ),
@@ -133,10 +137,10 @@ def _button(name: str, label: str, *, hidden: bool = False) -> html.Button:
 def _toggles(label: str, buttons: Mapping[str, str], labels: Mapping[str, str]) -> html.Div:
     """Return buttons that stay pressed."""
     made = [
-        html.Button(labels[value], id=name, type="button", **{"aria-pressed": "false"})
+        html.Button(labels[value], id=name, type="button", **_aria(pressed="false"))
         for name, value in buttons.items()
     ]
-    return html.Div(made, role="group", className="buttons", **{"aria-label": label})
+    return html.Div(made, role="group", className="buttons", **_aria(label=label))
 
 
 def _upload(name: str, label: str) -> dcc.Upload:
@@ -168,10 +172,7 @@ def _main() -> list[Any]:
                             ),
                             role="group",
                             id="pattern-group",
-                            **{
-                                "aria-labelledby": "pattern-caption",
-                                "aria-describedby": "pattern-text",
-                            },
+                            **_aria(labelledby="pattern-caption", describedby="pattern-text"),
                         ),
                         html.P(id="pattern-text", className="description"),
                         html.Div(id="pattern-data"),
@@ -180,15 +181,15 @@ def _main() -> list[Any]:
                 html.Div(_cell_controls(), className="cell"),
             ],
             className="wide",
-            **{"aria-labelledby": "pattern-part"},
+            **_aria(labelledby="pattern-part"),
         ),
         html.Section(
             [html.H2("Is it Ramanujan?", id="verdict-title"), html.Div(id="verdict")],
-            **{"aria-labelledby": "verdict-title"},
+            **_aria(labelledby="verdict-title"),
         ),
         html.Section(
             [html.H2("Key numbers", id="numbers-title"), html.Div(id="numbers")],
-            **{"aria-labelledby": "numbers-title"},
+            **_aria(labelledby="numbers-title"),
         ),
         html.Section(
             [
@@ -214,7 +215,7 @@ def _main() -> list[Any]:
                 html.Div(id="figures"),
             ],
             className="wide",
-            **{"aria-labelledby": "more-title"},
+            **_aria(labelledby="more-title"),
         ),
     ]
 
@@ -275,7 +276,7 @@ def _cell_controls() -> list[Any]:
             ],
             className="bar",
         ),
-        html.Div(id="cell", **{"aria-live": "polite"}),
+        html.Div(id="cell", **_aria(live="polite")),
     ]
 
 
@@ -294,7 +295,7 @@ def table(content: Table, label: str) -> html.Div:
         className="scroll",
         tabIndex=0,
         role="region",
-        **{"aria-label": label},
+        **_aria(label=label),
     )
 
 
@@ -314,7 +315,7 @@ def figure(content: Any, name: str, key: str, *, clickable: bool = False) -> htm
     """Return a figure with caption, text alternative and data table."""
     caption, text = str(content.layout.title.text or ""), text_of(content)
     data = data_of(content, caption)
-    described = {"aria-describedby": f"{name}-text"} if text else {}
+    described = _aria(describedby=f"{name}-text") if text else {}
     return html.Figure(
         [
             html.Figcaption(html.Strong(caption)),
@@ -322,13 +323,14 @@ def figure(content: Any, name: str, key: str, *, clickable: bool = False) -> htm
                 dcc.Graph(
                     id={"type": "candidates" if clickable else "figure", "name": name},
                     figure=untitled(content),
-                    config=CONFIG,
+                    config=dict[str, Any](CONFIG),  # type: ignore[arg-type]
                     responsive=True,
                     style={"height": f"{content.layout.height or 480}px"},
                 ),
                 role="group",
                 key=key,
-                **{"aria-label": caption, **described},
+                **_aria(label=caption),
+                **described,
             ),
             html.P(text, id=f"{name}-text", className="description"),
             *data,

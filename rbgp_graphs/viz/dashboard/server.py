@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import inspect
+import re
 import socket
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any
 
 import dash
 import flask
-from werkzeug.sansio.utils import host_is_trusted
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from rbgp_graphs.errors import ArgumentError, RBGPError
@@ -26,6 +26,7 @@ from rbgp_graphs.viz.raster import Subject
 LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
 #: Files of the reports that the app uses too.
 _SHARED = {"report.css": "text/css; charset=utf-8", "figures.js": "text/javascript; charset=utf-8"}
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(:\d{1,5})?", re.ASCII)
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -94,11 +95,13 @@ def build(subject: Subject | None, hosts: Iterable[str]) -> App:
 
 def _guard(app: dash.Dash, hosts: tuple[str, ...]) -> None:
     """Refuse foreign names and foreign pages, and tell the browser to load nothing foreign."""
+    server: flask.Flask = app.server
+    names = {name.lower() for name in hosts}
 
-    @app.server.before_request
+    @server.before_request
     def refuse() -> Any:
-        host = flask.request.headers.get("Host", "")
-        if not host_is_trusted(host, hosts):
+        match = _HOST.fullmatch(flask.request.headers.get("Host", ""))
+        if match is None or match[1].lower() not in names:
             return _text(f"This app answers under {', '.join(hosts)} alone.", 400)
         # Another page may lead here, but not fetch from here or send to here.
         site = flask.request.headers.get("Sec-Fetch-Site", "none")
@@ -110,7 +113,7 @@ def _guard(app: dash.Dash, hosts: tuple[str, ...]) -> None:
 
     policy: list[str] = []
 
-    @app.server.after_request
+    @server.after_request
     def protect(response: flask.Response) -> flask.Response:
         if not policy:
             policy.append(_policy(app.csp_hashes()))

@@ -51,8 +51,8 @@ def test_every_plan_fits_registers_pattern_and_threads(
 @pytest.mark.parametrize("name", sorted(VECTORS))
 @pytest.mark.parametrize("row_group", [1, 4, 64])
 def test_blocks_have_sums_enough_to_hide_the_latency(name: str, row_group: int) -> None:
-    # Two multiplications in a cycle that take four cycles each need eight sums under way; single rows in 16
-    # registers have seven.
+    # Two multiplications in a cycle that take four cycles each need eight sums under way; single
+    # rows in 16 registers have seven.
     pattern = RBGP4(complete(4, 4), (row_group, 1), random_biregular(32, 32, 8, rng=0), (1, 1))
     plan = plan_product(tables_of(pattern), 256, 256, 4, target(name), 2)
     assert plan.rows * plan.vectors >= (8 if row_group > 1 or name != "AVX2" else 7)

@@ -105,7 +105,7 @@ def _encoded(tensor: TensorMap) -> bytes:
     assert tensor.problem is None, tensor.problem
     padding = [0] * (5 - len(tensor.extents))
     return struct.pack(
-        "=Q5q4q5i2i",
+        "=Q5q4q5i2i4x",
         getattr(tensor.array, "host", tensor.array).ctypes.data,
         *(*tensor.extents, *padding),
         *(*tensor.strides, *padding),

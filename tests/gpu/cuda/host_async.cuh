@@ -95,8 +95,7 @@ inline void load_box(void *to, const TensorMap &map, TransferBarrier *done,
         fail("a row of a box has another length than its swizzle");
     }
     check(done);
-    const TensorMap *kept = &map;
-    defer([=] { copy_box(shared_to, *kept, first.data(), done); });
+    defer([=] { copy_box(shared_to, map, first.data(), done); });
 }
 
 // Where number k of row i of a tile lies. Bits 62 and 63 name the swizzle.

@@ -57,8 +57,8 @@ int main(int, char **names) {
         // A tensor map begins with the address of its array, which follows it.
         if (is_array[i] == 2) {
             const long long bytes = read_one<long long>(file);
-            memory.push_back(read_aligned(file, bytes));
             arguments[i] = memory[i] = read_aligned(file, sizes[i]);
+            memory.push_back(read_aligned(file, bytes));
             std::memcpy(memory[i], &memory.back(), sizeof memory[i]);
             continue;
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -111,7 +112,7 @@ def test_every_view_has_figures_with_words_and_data(view: str) -> None:
     peers = tuple(PEERS) if view == "compare" else ()
     state = State(rows=64, cols=64, sparsity=0.75, view=view, step=1, peers=peers)
     for theme in ("light", "dark"):
-        for figure in view_figures(Shelf(None), state, theme):  # type: ignore[arg-type]
+        for figure in view_figures(Shelf(None), state, theme):
             meta = figure.layout.meta
             assert meta["text"]
             assert meta["rows"]
@@ -129,13 +130,10 @@ def test_views_that_a_graph_has_not_are_explained() -> None:
 
 
 def test_steps_of_the_tiling_differ() -> None:
-    pattern = designed(64, 64, 0.75, 4, None)
-    assert num_steps(pattern) > 1
-    captions = [
-        view_figures(Shelf(None), State(rows=64, cols=64, sparsity=0.75, view="tiling", step=k),
-                     "light")[0].layout.annotations[0].text
-        for k in range(2)
-    ]  # fmt: skip
+    assert num_steps(designed(256, 256, 0.75, 4, (8, 8, 4))) > 1
+    state = State(rows=256, cols=256, sparsity=0.75, inner=(8, 8, 4), view="tiling")
+    drawn = [view_figures(Shelf(None), replace(state, step=k), "light")[0] for k in range(2)]
+    captions = [figure.layout.annotations[0].text for figure in drawn]
     assert captions[0] != captions[1]
 
 
