@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from pathlib import Path
@@ -72,7 +73,11 @@ def test_the_correlation_finds_an_order_that_was_planted() -> None:
     assert noise["low"] < 0 < noise["high"]
 
 
-def test_a_small_study_runs_to_its_result(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_small_study_runs_to_its_result(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quick = functools.partial(topology_study.correlation, resamples=50)
+    monkeypatch.setattr(topology_study, "correlation", quick)
     cases = [("8 parts", 8), ("random regular", 8), ("random regular", 16)]
     result = topology_study.study(2, 1, cases)
     assert len(result["networks"]) == 6

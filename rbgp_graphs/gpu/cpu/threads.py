@@ -162,7 +162,7 @@ def _help(tickets: queue.SimpleQueue[_Ticket], place: int) -> None:
 def _processor_reader() -> Callable[[], int]:
     """Return the function of the C library that tells the processor, or one that cannot."""
     try:
-        return ctypes.CDLL(None).sched_getcpu  # type: ignore[no-any-return]
+        return ctypes.CDLL(None).sched_getcpu
     except (AttributeError, OSError, TypeError):
         return lambda: -1
 

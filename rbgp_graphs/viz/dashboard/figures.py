@@ -62,8 +62,10 @@ def shown_part(subject: Subject, state: State, theme: Theme) -> go.Figure:
         subject, state.shown_rows, state.shown_cols, _PIXELS, theme=theme, zoomable=False
     )
     rows, cols = subject.shape
-    figure.layout.xaxis.update(minallowed=-0.5, maxallowed=cols - 0.5)
-    figure.layout.yaxis.update(minallowed=-0.5, maxallowed=rows - 0.5)
+    # Margins that follow the labels cost a second layout at each zoom.
+    figure.layout.xaxis.update(minallowed=-0.5, maxallowed=cols - 0.5, automargin=False)
+    figure.layout.yaxis.update(minallowed=-0.5, maxallowed=rows - 0.5, automargin=False)
+    figure.update_layout(margin={"l": 84, "r": 24})
     if state.cell is not None:
         figure.add_scatter(
             x=[state.cell[1]],

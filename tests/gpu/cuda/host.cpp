@@ -51,7 +51,7 @@ struct Fibre {
 std::vector<Fibre *> fibres;
 std::vector<std::vector<unsigned char>> stacks;
 std::vector<Gate> warps, warpgroups;
-std::vector<std::function<void()>> tasks;
+std::vector<std::pair<void (*)(void *), void *>> tasks;
 std::vector<unsigned char> exchanges;
 Gate all_threads;
 ucontext_t scheduler;
@@ -112,10 +112,10 @@ void resume(int i) {
 }
 
 void run_tasks() {
-    std::vector<std::function<void()>> now;
+    std::vector<std::pair<void (*)(void *), void *>> now;
     now.swap(tasks);
     for (const auto &task : now) {
-        task();
+        task.first(task.second);
     }
 }
 
@@ -193,7 +193,7 @@ void wait_while(const unsigned char *byte, unsigned char value) {
     self->byte = nullptr;
 }
 
-void defer(std::function<void()> task) { tasks.push_back(std::move(task)); }
+void defer(void (*task)(void *), void *data) { tasks.emplace_back(task, data); }
 
 unsigned char *exchange(int lane) {
     const size_t warp = current->index / kLanes;

@@ -2,8 +2,6 @@
 // a CUDA thread waits for others. Copies to shared memory take place at their wait, not before.
 #pragma once
 
-#include <functional>
-
 #define RBGP_DEVICE static inline
 #define RBGP_KERNEL extern "C" void
 
@@ -22,7 +20,7 @@ void wait_for_warpgroup();
 // Waits as long as a byte of memory has a value.
 void wait_while(const unsigned char *byte, unsigned char value);
 // Puts off a task to any later time; backwards it is put off until no thread can go on.
-void defer(std::function<void()> task);
+void defer(void (*task)(void *), void *data);
 // Two places for each lane of each warp, which collectives take in turn.
 unsigned char *exchange(int lane);
 void flip_exchange();

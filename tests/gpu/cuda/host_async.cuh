@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #define RBGP_GRID_CONSTANT
@@ -85,6 +86,13 @@ inline void copy_box(unsigned char *to, const TensorMap &map, const long long *f
     end_phase(done);
 }
 
+struct BoxCopy {
+    unsigned char *to;
+    TensorMap map;
+    std::vector<long long> first;
+    TransferBarrier *done;
+};
+
 inline void load_box(void *to, const TensorMap &map, TransferBarrier *done,
                      std::vector<long long> first) {
     unsigned char *shared_to = static_cast<unsigned char *>(to);
@@ -95,7 +103,13 @@ inline void load_box(void *to, const TensorMap &map, TransferBarrier *done,
         fail("a row of a box has another length than its swizzle");
     }
     check(done);
-    defer([=] { copy_box(shared_to, map, first.data(), done); });
+    defer(
+        [](void *data) {
+            BoxCopy *copy = static_cast<BoxCopy *>(data);
+            copy_box(copy->to, copy->map, copy->first.data(), copy->done);
+            delete copy;
+        },
+        new BoxCopy{shared_to, map, std::move(first), done});
 }
 
 // Where number k of row i of a tile lies. Bits 62 and 63 name the swizzle.
