@@ -46,6 +46,8 @@ _LARGEST_REST = 2**48
 _CHUNK = 2**19
 #: Rounding L to integers changes a row of E by about 0.47 n sqrt(t) 2**b in sum.
 _ENOUGH, _LEAST = 0.85, 0.55
+#: A single entry has no others to make up for it: its change reaches sqrt(t) 2**b.
+_ENOUGH_FOR_ONE = 1.05
 
 _IntArray = NDArray[np.int64]
 _Complex = NDArray[np.complex128]
@@ -162,10 +164,12 @@ def propose(blocks: Blocks, threshold: Threshold) -> tuple[int, int] | None:
     )
     scale = 4.0**bits
     room = limit * scale - largest
-    unit = blocks.size * math.sqrt(limit) * 2.0**bits
+    row = math.sqrt(limit) * 2.0**bits
+    unit = blocks.size * row
     if room < max(_LEAST * unit + 2 * blocks.walks, 1e-9 * limit * scale):
         return None
-    return bits, math.ceil(min(_ENOUGH * unit, max(room / 2, min(0.8 * room, 0.7 * unit))))
+    enough = max(_ENOUGH * unit, _ENOUGH_FOR_ONE * row)
+    return bits, math.ceil(min(enough, max(room / 2, min(0.8 * room, 0.7 * unit))))
 
 
 def is_proof(blocks: Blocks, threshold: Threshold, bits: int, shift: int) -> bool:

@@ -168,7 +168,7 @@ def _main() -> list[Any]:
                                 id="pattern",
                                 config=_CONFIG,
                                 responsive=True,
-                                className="plot square scale",
+                                style={"height": "35rem", "maxWidth": "44rem"},
                             ),
                             role="group",
                             id="pattern-group",
