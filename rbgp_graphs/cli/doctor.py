@@ -36,8 +36,17 @@ _CORE = (
 #: Module, distributions, extra, what it is for.
 _OPTIONAL = (
     ("plotly", ("plotly",), "viz", "figures and reports"),
-    ("sklearn", ("scikit-learn",), "demo", "the data of rbgp demo"),
+    ("kaleido", ("kaleido",), "images", "figures as PNG and SVG"),
+    ("dash", ("dash",), "app", "rbgp view"),
+    ("sklearn", ("scikit-learn",), "demo", "the digits of rbgp demo and train"),
+    ("torch", ("torch",), "torch", "layers, training, export"),
+    ("tensorboard", ("tensorboard",), "train", "logs of rbgp train"),
+    ("jax", ("jax",), "jax", "export to JAX"),
+    ("onnx", ("onnx",), "onnx", "export to ONNX"),
+    ("tensorflow", ("tensorflow-cpu", "tensorflow"), "tensorflow", "export to TensorFlow"),
     ("igraph", ("igraph",), "igraph", "export to igraph"),
+    ("dask", ("dask",), "dask", "searches on many machines"),
+    ("sparse_dot_mkl", ("sparse-dot-mkl",), "bench", "MKL as a peer of rbgp bench"),
 )
 
 

@@ -270,7 +270,8 @@ class RBGP4(TensorProduct):
         self._check_bytes("columns", self.nnz * self._index_dtype.itemsize, max_bytes)
         sizes = (self.outer.left, self.repeat.left, self.inner.left, self.block.left)
         groups = self.group_columns()[:, None, :, None, :]
-        return np.broadcast_to(groups, (*sizes, self.row_degree)).reshape(self.rows, -1)
+        # A view of a broadcast array is read-only, and SciPy changes index arrays in place.
+        return np.array(np.broadcast_to(groups, (*sizes, self.row_degree))).reshape(self.rows, -1)
 
     def block_pattern(self) -> RBGP4:
         """Return the pattern of the element blocks: one cell for each block."""

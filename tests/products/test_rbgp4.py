@@ -290,3 +290,10 @@ def test_the_group_of_shifts_is_that_of_the_shifted_side() -> None:
     with pytest.raises(ArgumentError, match="expected 0 to 3"):
         RBGP4(complete(1, 1), (1, 1), inner, (1, 1), [7])
     assert RBGP4(complete(1, 1), (1, 1), inner, (1, 1), [7], "left").shift_modulus == 8
+
+
+@given(rbgp4_patterns())
+def test_a_sparse_matrix_of_a_pattern_can_be_changed_in_place(pattern: RBGP4) -> None:
+    matrix = pattern.to_csr(np.zeros((pattern.rows, pattern.row_degree)))
+    matrix.eliminate_zeros()
+    assert matrix.nnz == 0
