@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from rbgp_graphs._machine import usable_cores
 from rbgp_graphs._validation import as_int
-from rbgp_graphs.gpu import get_num_threads, set_num_threads
+from rbgp_graphs.gpu import set_num_threads
+from rbgp_graphs.gpu.cpu.threads import get_limit
 
 
 @contextlib.contextmanager
@@ -44,7 +45,7 @@ def limit_threads(count: int | None) -> Iterator[int]:
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(ImportError):
             stack.enter_context(importlib.import_module("threadpoolctl").threadpool_limits(count))
-        stack.callback(set_num_threads, get_num_threads())
+        stack.callback(set_num_threads, get_limit())
         set_num_threads(count)
         for module in ("numba", "torch"):
             library = sys.modules.get(module)

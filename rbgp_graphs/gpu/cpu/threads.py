@@ -84,6 +84,11 @@ def set_num_threads(number: int | None) -> None:
     )
 
 
+def get_limit() -> int | None:
+    """Return the number given to `set_num_threads`, None if there is none."""
+    return _pool.limit
+
+
 @dataclass(frozen=True)
 class _Ticket:
     """One invitation to a thread of the pool to help with a kernel."""

@@ -78,4 +78,4 @@ def test_the_tables_say_where_the_nonzeros_are(pattern: RBGP4) -> None:
         assert columns == pattern.row(i).tolist()
     incoming = sum(len(edges) for edges in tables.incoming)
     assert incoming == tables.tiles.shape[0] * tables.tiles.shape[1]
-    assert tables.nbytes < 8 * (3 * incoming + 3 * tables.inner.size + 3 * tables.row_group) + 64
+    assert tables.nbytes < 8 * (3 * incoming + 3 * tables.inner.size + 3 * tables.row_group) + 256
