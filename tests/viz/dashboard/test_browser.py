@@ -77,6 +77,8 @@ class Visit:
         )
         self.wait("document.querySelector('#figures')?.children.length")
         self.wait("document.querySelector('#verdict')?.children.length")
+        # What is done while the page still draws can get lost.
+        self.page.wait_for_load_state("networkidle")
 
     def _asked(self, url: str, address: str) -> None:
         if not url.startswith((address, "data:", "blob:")):
