@@ -14,7 +14,7 @@ from scipy import sparse
 from rbgp_graphs._validation import as_generator, as_int
 from rbgp_graphs.errors import ArgumentError, BackendError
 from rbgp_graphs.gpu.matrix import RBGP4Matrix
-from rbgp_graphs.products import RBGP4
+from rbgp_graphs.products import RBGP4, n_of_m
 
 Product = Literal["forward", "transposed", "sampled"]
 Mask = Literal["pattern", "unstructured", "blocks", "2:4"]
@@ -122,17 +122,11 @@ class Problem:
     @functools.cached_property
     def two_of_four_csr(self) -> sparse.csr_array[Any, tuple[int, int]]:
         """A matrix of the same shape with two nonzeros among every four entries of a row."""
-        rows, cols = self.pattern.shape
-        if cols % 4:
-            raise ArgumentError(f"2:4 needs a multiple of 4 columns, not {cols}")
         generator = np.random.default_rng(self.seed)
-        order = generator.permuted(np.tile(np.arange(4), (rows * cols // 4, 1)), axis=1)
-        within = np.sort(order[:, :2], axis=1).reshape(rows, cols // 4, 2)
-        indices = (within + 4 * np.arange(cols // 4)[:, None]).astype(np.int32)
-        data = generator.standard_normal(rows * cols // 2).astype(self.dtype)
-        indptr = np.arange(rows + 1, dtype=np.int32) * np.int32(cols // 2)
+        mask = n_of_m(*self.pattern.shape, 2, 4, rng=generator)
+        data = generator.standard_normal(mask.num_edges).astype(self.dtype)
         data = data.astype(self.pattern_csr.dtype)
-        return sparse.csr_array((data, indices.ravel(), indptr), shape=(rows, cols))
+        return _narrow(sparse.csr_array((data, mask.indices, mask.indptr), shape=mask.shape))
 
     def csr(self, mask: Mask) -> sparse.csr_array[Any, tuple[int, int]]:
         """Return the matrix with a mask, as CSR."""

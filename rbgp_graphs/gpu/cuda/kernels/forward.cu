@@ -14,25 +14,7 @@
 // Rows of a group in one block.
 #define RBGP_GS (RBGP_LR * RBGP_RT)
 
-struct Place {
-    int u_o;
-    int first_u_i;
-    int first_g;
-    int first_column;
-};
-
-RBGP_DEVICE Place place_of_block() {
-    const int slices = rounds(RBGP_GROUP, RBGP_GS), parts = rounds(RBGP_UI, RBGP_TG);
-    const int tiles = RBGP_UO * parts * slices;
-    int rest = block_index() % tiles;
-    Place place;
-    place.first_column = block_index() / tiles * RBGP_BN;
-    place.first_g = rest % slices * RBGP_GS;
-    rest /= slices;
-    place.first_u_i = rest % parts * RBGP_TG;
-    place.u_o = rest / parts;
-    return place;
-}
+#include "block_place.cuh"
 
 #if RBGP_STAGED
 // Starts to fill a stage with the pairs [first, first + count).
