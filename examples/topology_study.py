@@ -25,6 +25,7 @@ from torch.nn import functional
 
 import rbgp_graphs as rg
 from rbgp_graphs.nn import Images, load_digits
+from rbgp_graphs.products import banded, unstructured
 
 SIDE, LAYERS, CLASSES = 128, 3, 10
 SEEDS, EPOCHS, BATCH, RATE = 6, 15, 64, 0.1
@@ -37,10 +38,8 @@ UNITS = SIDE // 16
 
 
 def ring(degree: int, _rng: Any) -> rg.BipartiteGraph:
-    """Join every vertex to the next ones around a ring."""
-    u = np.repeat(np.arange(SIDE), degree)
-    v = (u + np.tile(np.arange(degree), SIDE)) % SIDE
-    return rg.BipartiteGraph.from_edges(np.column_stack((u, v)), shape=(SIDE, SIDE))
+    """Join every vertex to those around its place on a ring."""
+    return banded(SIDE, SIDE, degree)
 
 
 def rewired(share: float) -> Callable[[int, Any], rg.BipartiteGraph]:
@@ -88,9 +87,7 @@ def blocks(side: int) -> Callable[[int, Any], rg.BipartiteGraph]:
 
 def random(degree: int, rng: Any) -> rg.BipartiteGraph:
     """Choose the edges uniformly among all pairs, so that degrees differ."""
-    mask = np.zeros(SIDE * SIDE, dtype=bool)
-    mask[rng.permutation(SIDE * SIDE)[: SIDE * degree]] = True
-    return rg.BipartiteGraph.from_biadjacency(mask.reshape(SIDE, SIDE))
+    return unstructured(SIDE, SIDE, 1 - degree / SIDE, rng=rng)
 
 
 def rbgp4(degree: int, rng: Any) -> rg.BipartiteGraph:

@@ -38,7 +38,6 @@ HEAVY = (
     "cupy",
     "dash",
     "flint",
-    "galois",
     "igraph",
     "jax",
     "llvmlite",

@@ -7,7 +7,6 @@ import sys
 import textwrap
 
 _ABSENT = (
-    "galois",
     "llvmlite",
     "numba",
     "flint",

@@ -16,7 +16,6 @@ _PACKAGES = (
     "scipy",
     "networkx",
     "numba",
-    "galois",
     "torch",
     "mkl",
     "sparse-dot-mkl",

@@ -27,9 +27,8 @@ _CORE = (
     ("scipy", "scipy", "sparse matrices, singular values"),
     ("networkx", "networkx", "exchange of graphs"),
     ("safetensors", "safetensors", "other programs can read .rbgp files"),
-    ("galois", "galois", "fields whose size is not prime"),
     ("numba", "numba", "random graphs in a fraction of the time"),
-    ("flint", "python-flint", "exact proofs"),
+    ("flint", "python-flint", "exact proofs, fields whose size is not prime"),
     ("click", "click", "this command"),
     ("rich", "rich", "this command"),
 )

@@ -47,7 +47,7 @@ def field_lift(q: int, b: int, m: int = 1, j: int | None = None) -> BipartiteGra
     InfeasibleError
         If the graph would have more than 2**28 edges.
     MissingDependencyError
-        If q is not prime and galois is not installed.
+        If q is not prime and python-flint is not installed.
 
     Notes
     -----

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rbgp_graphs._validation import as_prime_power, is_prime, require
 
 IntArray = NDArray[np.int64]
+Operation = Callable[[Any, Any], IntArray]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +36,8 @@ class FiniteField:
     order: int
     characteristic: int
     degree: int
-    add: Callable[[Any, Any], IntArray]
-    multiply: Callable[[Any, Any], IntArray]
+    add: Operation
+    multiply: Operation
 
     def negate(self, x: Any) -> IntArray:
         """Return the negative of each element."""
@@ -70,38 +71,78 @@ class FiniteField:
 
 def has_field(q: int) -> bool:
     """Return whether `finite_field` works here for a prime power `q`."""
-    return is_prime(q) or _has_galois()
+    return is_prime(q) or _has_flint()
 
 
 @functools.cache
-def _has_galois() -> bool:
-    return importlib.util.find_spec("galois") is not None
+def _has_flint() -> bool:
+    return importlib.util.find_spec("flint") is not None
 
 
 def finite_field(name: str, q: Any) -> FiniteField:
     """Return the field with `q` elements; `name` is the argument that errors speak of.
 
-    Prime fields are integers modulo q. Other fields come from the galois package, with its
-    Conway polynomials, and need it installed.
+    Prime fields are integers modulo q. The Conway polynomials of other fields come from
+    python-flint, and need it installed.
     """
     p, k = as_prime_power(name, q)
-    if k == 1:
-        return FiniteField(
-            order=p,
-            characteristic=p,
-            degree=1,
-            add=lambda x, y: np.add(x, y, dtype=np.int64) % p,
-            multiply=lambda x, y: np.multiply(x, y, dtype=np.int64) % p,
-        )
-    field = require("galois").GF(p, k)
-
-    def apply(operation: Any, x: Any, y: Any) -> IntArray:
-        return np.asarray(operation(field(x), field(y))).astype(np.int64)
-
+    if k > 1:
+        return _extension_field(p, k)
     return FiniteField(
-        order=p**k,
+        order=p,
         characteristic=p,
-        degree=k,
-        add=lambda x, y: apply(np.add, x, y),
-        multiply=lambda x, y: apply(np.multiply, x, y),
+        degree=1,
+        add=lambda x, y: np.add(x, y, dtype=np.int64) % p,
+        multiply=lambda x, y: np.multiply(x, y, dtype=np.int64) % p,
     )
+
+
+@functools.lru_cache(maxsize=16)
+def _extension_field(p: int, k: int) -> FiniteField:
+    """Return the field with p**k elements, k at least 2: products add logarithms."""
+    places = [p**i for i in range(k)]
+
+    def add(x: Any, y: Any) -> IntArray:
+        first, second = np.asarray(x, dtype=np.int64), np.asarray(y, dtype=np.int64)
+        if p == 2:
+            return np.bitwise_xor(first, second)
+        return _sum((first // place + second // place) % p * place for place in places)
+
+    powers = _powers_of_x(p, k, places, add)
+    logarithms = np.zeros(p**k, dtype=np.int64)
+    logarithms[powers] = np.arange(len(powers))
+
+    def multiply(x: Any, y: Any) -> IntArray:
+        product = powers[(logarithms[x] + logarithms[y]) % len(powers)]
+        return np.where((np.asarray(x) == 0) | (np.asarray(y) == 0), 0, product)
+
+    return FiniteField(order=p**k, characteristic=p, degree=k, add=add, multiply=multiply)
+
+
+def _powers_of_x(p: int, k: int, places: list[int], add: Operation) -> IntArray:
+    """Return 1, x, x**2, ...: all elements but 0, as a Conway polynomial is primitive."""
+    # FLINT has the Conway polynomials of all fields whose graphs fit into memory.
+    coefficients = require("flint").fq_default_ctx(p, k).modulus().coeffs()
+    # x**k is what the polynomial has below that, negated.
+    reduced = sum(-int(c) % p * place for c, place in zip(coefficients, places, strict=False))
+
+    def multiples(c: int) -> IntArray:
+        return _sum(np.arange(p) * (c // place % p) % p * place for place in places)
+
+    def times_x(c: int) -> int:
+        high, low = divmod(c, p ** (k - 1))
+        return int(add(low * p, multiples(reduced)[high]))
+
+    powers = np.ones(1, dtype=np.int64)
+    while len(powers) < p**k - 1:
+        # All of them times the next power, by the digits of the one and x times the other.
+        further, factor = np.zeros_like(powers), times_x(int(powers[-1]))
+        for place in places:
+            further = add(further, multiples(factor)[powers // place % p])
+            factor = times_x(factor)
+        powers = np.concatenate((powers, further))
+    return powers[: p**k - 1]
+
+
+def _sum(arrays: Iterable[IntArray]) -> IntArray:
+    return functools.reduce(np.add, arrays)

@@ -34,7 +34,7 @@ def generalized_hexagon(q: int) -> BipartiteGraph:
     InfeasibleError
         If q is above 13.
     MissingDependencyError
-        If q is not prime and galois is not installed.
+        If q is not prime and python-flint is not installed.
 
     Notes
     -----

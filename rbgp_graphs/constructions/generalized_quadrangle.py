@@ -52,7 +52,7 @@ def generalized_quadrangle(s: int, t: int) -> BipartiteGraph:
         If no quadrangle with these parameters is built here (the message says which are), or
         it has more than 2**24 edges.
     MissingDependencyError
-        If a field is needed that is not prime, and galois is not installed.
+        If a field is needed that is not prime, and python-flint is not installed.
 
     Notes
     -----

@@ -40,7 +40,7 @@ def morgenstern(q: int, d: int) -> BipartiteGraph:
     InfeasibleError
         If the graph has more than 2**24 edges, or is not simple.
     MissingDependencyError
-        If galois is not installed: the field is never a prime field.
+        If python-flint is not installed: the field is never a prime field.
 
     Notes
     -----

@@ -33,7 +33,7 @@ def projective_plane(q: int) -> BipartiteGraph:
     InfeasibleError
         If q is above 512.
     MissingDependencyError
-        If q is not prime and galois is not installed.
+        If q is not prime and python-flint is not installed.
 
     Notes
     -----

@@ -63,7 +63,7 @@ def from_recipe(
     ArgumentError
         If a limit is not a positive integer.
     MissingDependencyError
-        If the graph needs a finite field that is not prime and galois is not installed.
+        If the graph needs a finite field that is not prime and python-flint is not installed.
 
     Examples
     --------

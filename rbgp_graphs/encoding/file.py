@@ -229,7 +229,7 @@ def load(
         If the content is not that of a .rbgp file, was damaged, was written by a newer major
         version of the format, or goes beyond a limit. The message says what and where.
     MissingDependencyError
-        If a graph needs a finite field that is not prime and galois is not installed.
+        If a graph needs a finite field that is not prime and python-flint is not installed.
 
     Notes
     -----

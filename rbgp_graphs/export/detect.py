@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
 from rbgp_graphs._validation import as_int
 from rbgp_graphs.errors import ArgumentError
 from rbgp_graphs.export.entries import Exportable, as_entries
-from rbgp_graphs.export.kronecker import cost, factorizations, take_block, twisted_factorization
+from rbgp_graphs.export.kronecker import Factorizations, cost
 from rbgp_graphs.export.nearest import nearest_pattern
 from rbgp_graphs.export.read import read_mask
+from rbgp_graphs.export.shifted_tiles import twisted_factorization
 from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products import RBGP4, TensorProduct
 
@@ -26,9 +28,6 @@ class Detection:
     pattern : RBGP4 or None
         The pattern that equals the mask with the smallest index, if it needs fewer index entries
         than the mask has nonzeros. It may be twisted.
-    factorizations : tuple of RBGP4
-        All ways to write the mask without shifts, one for each tile shape, the smallest index
-        first. A biregular mask always has the two in which one factor is the whole mask.
     block_shape : (int, int)
         The largest dense element block.
     nearest : RBGP4 or None
@@ -39,10 +38,18 @@ class Detection:
 
     graph: BipartiteGraph
     pattern: RBGP4 | None
-    factorizations: tuple[RBGP4, ...]
     block_shape: tuple[int, int]
     nearest: RBGP4 | None
     distance: int | None
+
+    @functools.cached_property
+    def factorizations(self) -> tuple[RBGP4, ...]:
+        """All ways to write the mask without shifts, one for each tile shape.
+
+        The smallest index comes first. A biregular mask always has the two in which one factor
+        is the whole mask. They are made when they are first asked for.
+        """
+        return tuple(Factorizations(self.graph).all())
 
     @property
     def density(self) -> float:
@@ -69,8 +76,7 @@ def detect(
     nearest : bool
         Whether to look for a pattern near a mask that is none.
     max_edges : int
-        Refuse larger masks. Time grows with the number of edges times the number of tile shapes
-        that are possible; a million edges take tens of seconds.
+        Refuse larger masks. A million edges take about a second.
 
     Returns
     -------
@@ -107,9 +113,8 @@ def detect(
         raise ArgumentError(
             f"the mask has {graph.num_edges} edges, more than max_edges={limit}; pass a larger one"
         )
-    plain = factorizations(graph)
-    block = take_block(graph)[0] if graph.num_edges else (1, 1)
-    best = plain[0] if plain else None
+    plain = Factorizations(graph)
+    best = plain.smallest()
     if twisted and best is not None:
         shifted = twisted_factorization(graph, best.index_bytes)
         best = best if shifted is None else min(best, shifted, key=cost)
@@ -121,8 +126,7 @@ def detect(
     return Detection(
         graph=graph,
         pattern=best,
-        factorizations=tuple(plain),
-        block_shape=block,
+        block_shape=plain.block,
         nearest=None if near is None else near[0],
         distance=None if near is None else near[1],
     )

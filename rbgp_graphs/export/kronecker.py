@@ -1,8 +1,8 @@
-"""Masks taken apart into Kronecker factors, plain and with shifted tiles."""
+"""Masks taken apart into Kronecker factors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,60 +10,184 @@ from numpy.typing import NDArray
 from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products import RBGP4
 
+Tile = tuple[int, int]
 
-def factorizations(graph: BipartiteGraph) -> list[RBGP4]:
-    r"""Return all ways to write a biregular mask as an RBGP4 pattern without shifts.
+#: A test of a tile shape looks at this many tile rows and rows of a tile before it looks at all.
+_SAMPLE = 8
+#: Cells are marked in an array of bools if there are at most this many for each edge.
+_CELLS_PER_EDGE = 64
+
+
+class Factorizations:
+    r"""All ways to write a biregular mask as an RBGP4 pattern without shifts.
 
     Parameters
     ----------
     graph : BipartiteGraph
         The mask.
 
-    Returns
-    -------
-    list of RBGP4
-        Equal to the mask, one for each tile shape, each with the largest dense block and the
-        largest repetition inside a tile. Those with the smallest index come first. Empty if
-        the mask is not biregular or has no edges.
+    Attributes
+    ----------
+    block : (int, int)
+        Shape of the largest dense element block.
+    core : BipartiteGraph
+        The pattern of the blocks.
 
     Notes
     -----
     The edges are pairs of a tile and a place in the tile. The mask is a Kronecker product for
     this tile shape exactly if every tile that occurs meets every place that occurs, that is, if
-    the number of edges is the number of tiles times the number of places. Blocks and
-    repetitions are found in the same way. All of this is integer arithmetic.
+    the number of edges is the number of tiles times the number of places. The same holds for the
+    edges in some rows, if those are all pairs of some tile rows and some rows of a tile; so a few
+    rows rule most shapes out. If the mask is a product for one tile shape, it is one for a
+    multiple of that shape exactly if the graph of its tiles is a product. All of this is integer
+    arithmetic.
 
     Examples
     --------
     >>> from rbgp_graphs import array_code, complete
     >>> pattern = RBGP4(array_code(3, 2), (2, 1), array_code(2, 2), (1, 3))
-    >>> found = factorizations(BipartiteGraph.from_biadjacency(pattern.mask()))
-    >>> any(other == pattern for other in found)
+    >>> found = Factorizations(BipartiteGraph.from_biadjacency(pattern.mask()))
+    >>> found.smallest() == pattern
     True
     """
-    if not graph.degrees or graph.num_edges == 0:
-        return []
-    block, core = take_block(graph)
-    rows, cols = core.edges.T
-    found = []
-    for height, width in _tile_shapes(core):
-        split = _split(rows, cols, core.shape, (height, width))
-        if split is not None:
-            outer, tile = split
-            repeat, inner = take_repeat(tile)
-            found.append(RBGP4(outer, repeat, inner, block))
-    return sorted(found, key=cost)
+
+    def __init__(self, graph: BipartiteGraph) -> None:
+        self.block, self.core = take_block(graph)
+
+    @functools.cached_property
+    def outer_graphs(self) -> dict[Tile, BipartiteGraph]:
+        """The graph of the tiles for each tile shape that is possible, in blocks.
+
+        Empty if the mask is not biregular or has no edges.
+        """
+        core = self.core
+        if not core.degrees or core.num_edges == 0:
+            return {}
+        found = {(1, 1): core}
+        for tile in sorted(_possible_tiles(core), key=_area):
+            if tile in found:
+                continue
+            fitting = [t for t in found if tile[0] % t[0] == 0 == tile[1] % t[1]]
+            base = max(fitting, key=_area)
+            outer = quotient(found[base], (tile[0] // base[0], tile[1] // base[1]))
+            if outer is not None:
+                found[tile] = outer
+        return found
+
+    def pattern(self, tile: Tile) -> RBGP4:
+        """Return the pattern with tiles of a possible shape and the largest repetition."""
+        table = self.core.neighbor_table[: tile[0]]
+        inside = table[table // tile[1] == table[0, 0] // tile[1]].reshape(tile[0], -1) % tile[1]
+        inner = take_repeat(inside, tile[1])
+        repeat = (tile[0] // inner.left, tile[1] // inner.right)
+        return RBGP4(self.outer_graphs[tile], repeat, inner, self.block)
+
+    def smallest(self) -> RBGP4 | None:
+        """Return the pattern that ranks first, or None if there is none."""
+        best: RBGP4 | None = None
+        for tile, outer in sorted(self.outer_graphs.items(), key=lambda item: _index(item[1])):
+            if best is not None and _index(outer) > best.index_bytes:
+                break
+            found = self.pattern(tile)
+            best = found if best is None else min(best, found, key=cost)
+        return best
+
+    def all(self) -> list[RBGP4]:
+        """Return one pattern for each tile shape, those with the smallest index first."""
+        return sorted((self.pattern(tile) for tile in self.outer_graphs), key=cost)
 
 
 def cost(pattern: RBGP4) -> tuple[int, int, int]:
     """Return by what patterns of the same mask are ranked, the best one lowest."""
-    tile = pattern.tile_shape
-    return pattern.index_bytes, -pattern.row_group * pattern.block.right, tile[0] * tile[1]
+    return pattern.index_bytes, -pattern.row_group * pattern.block.right, _area(pattern.tile_shape)
+
+
+def _area(tile: Tile) -> int:
+    return tile[0] * tile[1]
+
+
+def _index(outer: BipartiteGraph) -> int:
+    return 0 if outer.is_complete else 4 * outer.num_edges
+
+
+# Tiles --------------------------------------------------------------------------------------
+
+
+def divisors(number: int) -> list[int]:
+    """Return the divisors of a positive number, ascending."""
+    small = [d for d in range(1, int(number**0.5) + 1) if number % d == 0]
+    return sorted({*small, *(number // d for d in small)})
+
+
+def _possible_tiles(core: BipartiteGraph) -> list[Tile]:
+    """Return the tile shapes that the first row and the first column allow."""
+    sides = []
+    for lists, size in ((core.T.neighbors(0), core.left), (core.neighbors(0), core.right)):
+        grids = []
+        for d in divisors(size):
+            tiles, places = np.divmod(lists, d)
+            if len(np.unique(tiles)) * len(np.unique(places)) == len(lists):
+                grids.append(d)
+        sides.append(grids)
+    return [(height, width) for height in sides[0] for width in sides[1]]
+
+
+def quotient(graph: BipartiteGraph, tile: Tile) -> BipartiteGraph | None:
+    """Return the graph of the tiles if a left regular graph is a product for this tile shape."""
+    tile_rows, places = graph.left // tile[0], tile[0]
+    if _tiles_if_product(graph, tile, spread(tile_rows, _SAMPLE), spread(places, _SAMPLE)) is None:
+        return None
+    cells = _tiles_if_product(graph, tile, np.arange(tile_rows), np.arange(places))
+    if cells is None:
+        return None
+    return from_cells(cells, (tile_rows, graph.right // tile[1]))
+
+
+def spread(size: int, count: int) -> NDArray[np.int64]:
+    """Return `count` numbers spread over those below `size`, or all if there are no more."""
+    return np.unique(np.arange(min(size, count)) * size // min(size, count))
+
+
+def _tiles_if_product(
+    graph: BipartiteGraph, tile: Tile, i: NDArray[np.int64], a: NDArray[np.int64]
+) -> NDArray[np.int64] | None:
+    """Return the tiles that occur in rows a of tile rows i, if these rows are a product."""
+    chosen = graph.neighbor_table[(i[:, None] * tile[0] + a).ravel()].reshape(len(i), len(a), -1)
+    across = graph.right // tile[1]
+    columns = chosen // tile[1]
+    tiles = _occurring(i[:, None, None] * across + columns, graph.left // tile[0] * across)
+    if chosen.size % len(tiles):
+        return None
+    places = _occurring(a[:, None] * tile[1] + (chosen - columns * tile[1]), _area(tile))
+    return tiles if len(tiles) * len(places) == chosen.size else None
+
+
+def _occurring(cells: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    if count > _CELLS_PER_EDGE * cells.size:
+        return np.unique(cells)
+    seen = np.zeros(count, dtype=bool)
+    seen[cells] = True
+    return np.flatnonzero(seen)
+
+
+def from_cells(cells: NDArray[np.int64], shape: tuple[int, int]) -> BipartiteGraph:
+    """Return the graph of some cells, numbered row by row and ascending."""
+    rows, columns = np.divmod(cells, shape[1])
+    indptr = np.concatenate(([0], np.cumsum(np.bincount(rows, minlength=shape[0]))))
+    return BipartiteGraph(*shape, indptr, columns)
+
+
+# Blocks and repetitions ---------------------------------------------------------------------
 
 
 def take_block(graph: BipartiteGraph) -> tuple[tuple[int, int], BipartiteGraph]:
     """Return the shape of the largest dense element block, and the pattern of the blocks."""
+    if graph.num_edges == 0:
+        return (1, 1), graph
     shape = (_run_length(graph), _run_length(graph.T))
+    if shape == (1, 1):
+        return shape, graph
     edges = graph.edges
     kept = edges[(edges[:, 0] % shape[0] == 0) & (edges[:, 1] % shape[1] == 0)]
     size = (graph.left // shape[0], graph.right // shape[1])
@@ -74,235 +198,53 @@ def take_block(graph: BipartiteGraph) -> tuple[tuple[int, int], BipartiteGraph]:
     return shape, core
 
 
-def take_repeat(tile: BipartiteGraph) -> tuple[tuple[int, int], BipartiteGraph]:
-    """Return how often a tile repeats its smallest period, down and across, and that period."""
-    height, width = _period(tile), _period(tile.T)
-    edges = tile.edges
-    inner = edges[(edges[:, 0] < height) & (edges[:, 1] < width)]
-    repeat = (tile.left // height, tile.right // width)
-    if len(inner) * repeat[0] * repeat[1] != tile.num_edges:
-        return (1, 1), tile
-    return repeat, BipartiteGraph.from_edges(inner, shape=(height, width))
-
-
-def _row_digests(graph: BipartiteGraph) -> NDArray[np.uint64]:
-    """Return a number for each row; equal rows have equal ones, others almost surely not."""
-    weights = np.random.default_rng(0).integers(1, 2**64, graph.right, dtype=np.uint64)
-    sums = np.concatenate((np.zeros(1, np.uint64), np.cumsum(weights[graph.indices])))
-    digests: NDArray[np.uint64] = sums[graph.indptr[1:]] - sums[graph.indptr[:-1]]
-    return digests
-
-
 def _run_length(graph: BipartiteGraph) -> int:
     """Return the largest h such that rows h k to h k + h - 1 are equal for every k."""
-    digests = _row_digests(graph)
+    weights = np.random.default_rng(0).integers(1, 2**64, graph.right, dtype=np.uint64)
+    sums = np.concatenate((np.zeros(1, np.uint64), np.cumsum(weights[graph.indices])))
+    # Equal rows have equal digests, others almost surely not.
+    digests = sums[graph.indptr[1:]] - sums[graph.indptr[:-1]]
     changes = np.flatnonzero(digests[1:] != digests[:-1]) + 1
     return int(np.gcd.reduce(changes, initial=graph.left))
 
 
-def _period(graph: BipartiteGraph) -> int:
-    """Return the smallest divisor p of the number of rows such that rows p apart are equal."""
-    digests = _row_digests(graph)
-    return next(
-        p for p in _divisors(graph.left) if (digests[p:] == digests[:-p]).all() or p == graph.left
-    )
-
-
-def _divisors(number: int) -> list[int]:
-    small = [d for d in range(1, int(number**0.5) + 1) if number % d == 0]
-    return sorted({*small, *(number // d for d in small)})
-
-
-def _tile_shapes(core: BipartiteGraph) -> Iterator[tuple[int, int]]:
-    """Yield the tile shapes that the first row and the first column allow."""
-    sides: list[list[int]] = []
-    for lists, size in ((core.T.neighbors(0), core.left), (core.neighbors(0), core.right)):
-        sides.append([d for d in _divisors(size) if _is_grid(lists // d, lists % d)])
-    for height in sides[0]:
-        for width in sides[1]:
-            yield height, width
-
-
-def _is_grid(tiles: NDArray[np.int64], places: NDArray[np.int64]) -> bool:
-    """Return whether pairs, all different, are all pairs of what occurs first and second."""
-    return len(np.unique(tiles)) * len(np.unique(places)) == len(tiles)
-
-
-def _split(
-    rows: NDArray[np.int64],
-    cols: NDArray[np.int64],
-    shape: tuple[int, int],
-    tile: tuple[int, int],
-) -> tuple[BipartiteGraph, BipartiteGraph] | None:
-    """Return the outer graph and the tile if the edges are a Kronecker product of the two."""
-    size = (shape[0] // tile[0], shape[1] // tile[1])
-    outer = _occurring(rows // tile[0] * size[1] + cols // tile[1], size[0] * size[1])
-    if len(rows) % len(outer):
-        return None
-    places = _occurring(rows % tile[0] * tile[1] + cols % tile[1], tile[0] * tile[1])
-    if len(outer) * len(places) != len(rows):
-        return None
-    return from_cells(outer, size), from_cells(places, tile)
-
-
-def _occurring(cells: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    seen = np.zeros(count, dtype=bool)
-    seen[cells] = True
-    return np.flatnonzero(seen)
-
-
-def from_cells(cells: NDArray[np.int64], shape: tuple[int, int]) -> BipartiteGraph:
-    """Return the graph of some cells, numbered row by row."""
-    pairs = np.column_stack(np.divmod(cells, shape[1]))
-    return BipartiteGraph.from_edges(pairs, shape=shape)
-
-
-# Shifted tiles ------------------------------------------------------------------------------
-
-
-def twisted_factorization(graph: BipartiteGraph, below: int) -> RBGP4 | None:
-    """Return a twisted pattern that equals a biregular mask, if there is a short one.
+def take_repeat(table: NDArray[np.integer], width: int) -> BipartiteGraph:
+    """Return the smallest graph that a tile repeats down and across.
 
     Parameters
     ----------
-    graph : BipartiteGraph
-        The mask.
-    below : int
-        Only patterns with a smaller ``index_bytes`` count.
+    table : ndarray of int, shape (height, degree)
+        The columns of each row of the tile, ascending.
+    width : int
+        Number of columns of the tile.
 
     Returns
     -------
-    RBGP4 or None
-        The twisted pattern with the smallest index, shifted on the right or on the left.
-        The first tile has the shift 0.
-
-    Notes
-    -----
-    Two tiles can only be shifts of each other by an amount that moves the first neighbour of the
-    first row in one to a neighbour in the other, so few amounts are tried.
+    BipartiteGraph
+        Its sides divide those of the tile.
     """
-    if not graph.degrees or graph.num_edges == 0:
-        return None
-    block, core = take_block(graph)
-    best: RBGP4 | None = None
-    for turned in (False, True):
-        side = core.T if turned else core
-        for height, width, fewest_tiles in _equal_tile_shapes(side):
-            limit = below if best is None else best.index_bytes
-            if 4 * fewest_tiles >= limit:
-                continue
-            found = _twisted(side, (height, width), block[::-1] if turned else block, limit)
-            if found is not None:
-                best = found.T if turned else found
-    return best
+    height = next(p for p in divisors(len(table)) if repeats_down(table, p))
+    width = next(q for q in divisors(width) if repeats_across(table, q, width))
+    degree = int(np.searchsorted(table[0], width))
+    inner = table[:height, :degree]
+    return BipartiteGraph(height, width, np.arange(height + 1) * degree, inner.ravel())
 
 
-def _equal_tile_shapes(core: BipartiteGraph) -> Iterator[tuple[int, int, int]]:
-    """Yield shapes whose tiles hold equally many of the first row and the first column.
-
-    The third number is a lower bound of the number of tiles that are there.
-    """
-    sides = []
-    for lists, size in ((core.T.neighbors(0), core.left), (core.neighbors(0), core.right)):
-        divisors = [d for d in _divisors(size)[1:] if _is_even(lists // d)]
-        sides.append([(d, len(np.unique(lists // d))) for d in divisors])
-    for height, in_column in sides[0]:
-        for width, in_row in sides[1]:
-            fewest = max(in_row * (core.left // height), in_column * (core.right // width))
-            yield height, width, fewest
+def repeats_down(tables: NDArray[np.integer], height: int) -> bool:
+    """Return whether rows `height` apart are equal, in each table of shape (rows, degree)."""
+    first, later = tables[..., :-height, :], tables[..., height:, :]
+    return np.array_equal(first[..., :1, :], later[..., :1, :]) and np.array_equal(first, later)
 
 
-def _is_even(tiles: NDArray[np.int64]) -> bool:
-    counts = np.bincount(tiles)
-    return len(np.unique(counts[counts > 0])) == 1
-
-
-def _twisted(
-    core: BipartiteGraph, tile: tuple[int, int], block: tuple[int, int], below: int
-) -> RBGP4 | None:
-    rows, cols = core.edges.T
-    size = (core.left // tile[0], core.right // tile[1])
-    # The tiles of the first rows rule most shapes out at a small part of the cost.
-    top = slice(0, int(core.indptr[tile[0]]))
-    if _match_tiles(rows[top], cols[top], cols[top] // tile[1], tile) is None:
-        return None
-    which = rows // tile[0] * size[1] + cols // tile[1]
-    cells = _occurring(which, size[0] * size[1])
-    # The index holds a shift for each tile, and the edges of one.
-    if len(cells) < 2 or 4 * len(cells) >= below:
-        return None
-    outer = from_cells(cells, size)
-    matched = _match_tiles(rows, cols, which, tile)
-    if outer.degrees is None or matched is None:
-        return None
-    pattern = RBGP4(outer, matched[0], matched[1], block, matched[2])
-    return pattern if pattern.index_bytes < below else None
-
-
-def _match_tiles(
-    rows: NDArray[np.int64],
-    cols: NDArray[np.int64],
-    which: NDArray[np.int64],
-    tile: tuple[int, int],
-) -> tuple[tuple[int, int], BipartiteGraph, NDArray[np.int64]] | None:
-    """Return repetition, inner graph and shifts if all tiles are shifts of the first one.
-
-    The edges are sorted by row and column; `which` numbers the tile of each.
-    """
-    _, counts = np.unique(which, return_counts=True)
-    if (counts != counts[0]).any():
-        return None
-    order = np.argsort(which, kind="stable")
-    u, v = (
-        (part % n)[order].reshape(len(counts), -1)
-        for part, n in zip((rows, cols), tile, strict=True)
-    )
-    repeat, inner = take_repeat(
-        BipartiteGraph.from_edges(np.column_stack((u[0], v[0])), shape=tile)
-    )
-    if inner.degrees is None or inner.is_complete:
-        return None
-    kept = (u < inner.left) & (v < inner.right)
-    if (kept.sum(axis=1) != inner.num_edges).any() or not _repeats(u, v, tile, inner.shape):
-        return None
-    if (u[kept].reshape(len(counts), -1) != u[0][kept[0]]).any():
-        return None
-    shifts = _find_shifts(v[kept].reshape(len(counts), inner.left, -1), inner.right)
-    return None if shifts is None else (repeat, inner, shifts)
-
-
-def _repeats(
-    u: NDArray[np.int64], v: NDArray[np.int64], tile: tuple[int, int], inner: tuple[int, int]
-) -> bool:
-    """Return whether every tile repeats its part of the shape `inner`, as the first one does."""
-    copies = (tile[0] // inner[0]) * (tile[1] // inner[1])
-    codes = np.sort(u % inner[0] * inner[1] + v % inner[1], axis=1)
-    by_copy = codes.reshape(len(codes), -1, copies)
-    if (by_copy != by_copy[:, :, :1]).any():
+def repeats_across(tables: NDArray[np.integer], period: int, width: int) -> bool:
+    """Return whether tables of `width` columns hold the same in each `period` of them."""
+    copies = width // period
+    if tables.shape[-1] % copies:
         return False
-    return bool((np.diff(by_copy[:, :, 0], axis=1) > 0).all())
-
-
-def _find_shifts(lists: NDArray[np.int64], modulus: int) -> NDArray[np.int64] | None:
-    """Return the shift of each tile against the first one, if all are shifts of it.
-
-    `lists` has the shape (num_tiles, rows, degree) and ascends along the last axis.
-    """
-    is_xor = modulus & (modulus - 1) == 0
-    shifts = np.zeros(len(lists), dtype=np.int64)
-    # Most masks fail at the second tile.
-    for part in (slice(1, 2), slice(2, None)):
-        targets = lists[part]
-        open_tiles = np.arange(len(targets))
-        for place in range(lists.shape[2]):
-            first = targets[open_tiles, 0, place]
-            amounts = first ^ lists[0, 0, 0] if is_xor else (first - lists[0, 0, 0]) % modulus
-            moved = lists[0][None] ^ amounts[:, None, None] if is_xor else None
-            if moved is None:
-                moved = (lists[0][None] + amounts[:, None, None]) % modulus
-            fits = (np.sort(moved, axis=-1) == targets[open_tiles]).all(axis=(1, 2))
-            shifts[part][open_tiles[fits]] = amounts[fits]
-            open_tiles = open_tiles[~fits]
-        if len(open_tiles):
-            return None
-    return shifts
+    parts = tables.reshape(*tables.shape[:-1], copies, -1)
+    offsets = period * np.arange(copies, dtype=parts.dtype)[:, None]
+    for rows in (slice(1), slice(None)):
+        some = parts[..., rows, :, :]
+        if not np.array_equal(some - offsets, np.broadcast_to(some[..., :1, :], some.shape)):
+            return False
+    return True

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rbgp_graphs.errors import InfeasibleError
 from rbgp_graphs.export.entries import MAX_BYTES, as_entries
-from rbgp_graphs.export.kronecker import factorizations, from_cells
+from rbgp_graphs.export.kronecker import Factorizations, Tile, divisors, from_cells, spread
 from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products import RBGP4
 from rbgp_graphs.selection import design
@@ -17,8 +17,15 @@ from rbgp_graphs.selection import design
 _ROUNDS = 4
 #: A fit with fewer wrong entries, as a share of the edges, is not improved on.
 _GOOD_FIT = 0.05
-#: Edges that all fits together may visit: some seconds.
-_WORK = 1 << 28
+#: Tile rows, and rows of a tile, that all tile shapes are compared on.
+_SAMPLE = 8
+#: A shape that is wrong by a larger share there is not fitted to the whole mask. Masks without
+#: structure are fitted with a share close to 1, that of no entries at all.
+_PROMISING = 0.8
+#: Shapes that are tried on some rows, and shapes that are then fitted to the whole mask.
+_SHAPES, _FITS = 512, 4
+#: Cells are counted in an array if there are at most this many for each edge.
+_CELLS_PER_EDGE = 64
 
 
 def nearest_pattern(graph: BipartiteGraph) -> tuple[RBGP4, int] | None:
@@ -37,25 +44,24 @@ def nearest_pattern(graph: BipartiteGraph) -> tuple[RBGP4, int] | None:
 
     Notes
     -----
-    For each tile shape, tiles and places in a tile are chosen in turn by majority: a place counts
+    For a tile shape, tiles and places in a tile are chosen in turn by majority: a place counts
     if more than half of the chosen tiles have it, and a tile if it has more than half of the
-    chosen places. That finds the product behind a mask with some entries flipped; it is a
-    heuristic, and a nearer pattern may exist.
+    chosen places. That finds the product behind a mask with some entries flipped. All tile
+    shapes are tried on some rows, and the most promising ones on all. It is a heuristic, and a
+    nearer pattern may exist.
     """
     if graph.num_edges == 0:
         return None
     best: tuple[RBGP4, int] | None = None
-    work = 0
-    for tile in _tile_shapes(graph):
-        work += graph.num_edges * _ROUNDS
-        if work > _WORK or (best is not None and best[1] <= _GOOD_FIT * graph.num_edges):
-            break
+    for tile in _promising_tiles(graph):
         found = _fit(graph, tile)
         if found is not None and (best is None or found[1] < best[1]):
             best = found
+            if best[1] <= _GOOD_FIT * graph.num_edges:
+                break
     if best is not None:
         clean = BipartiteGraph.from_biadjacency(as_entries(best[0], None, MAX_BYTES))
-        best = factorizations(clean)[0], best[1]
+        best = Factorizations(clean).smallest() or best[0], best[1]
         if best[1] <= _GOOD_FIT * graph.num_edges:
             return best
     pattern = _same_density(graph)
@@ -72,47 +78,88 @@ def distance(graph: BipartiteGraph, pattern: RBGP4) -> int:
     return int(graph.num_edges + pattern.nnz - 2 * ours.multiply(theirs).nnz)
 
 
-def _tile_shapes(graph: BipartiteGraph) -> Iterator[tuple[int, int]]:
-    """Yield the tile shapes, those for which tile and outer graph have like sizes first."""
+def _promising_tiles(graph: BipartiteGraph) -> list[Tile]:
+    """Return the tile shapes that fit some rows best."""
+    found = []
+    samples: dict[int, tuple[BipartiteGraph, int]] = {}
+    for height, width in _middle_tiles(graph):
+        if height not in samples:
+            samples[height] = _sample(graph, height)
+        sample, rows = samples[height]
+        if sample.num_edges:
+            away = _Majority(sample, (rows, width)).away / sample.num_edges
+            if away <= _PROMISING:
+                found.append((away, (height, width)))
+    # Of equally good shapes the one with the smallest tile has the smallest parts to get wrong.
+    found.sort(key=lambda item: (item[0], item[1][0] * item[1][1]))
+    return [tile for _, tile in found[:_FITS]]
+
+
+def _middle_tiles(graph: BipartiteGraph) -> list[Tile]:
+    """Return the tile shapes, those for which tile and outer graph have like sizes first."""
+    cells = graph.left * graph.right
     shapes = [
         (height, width)
-        for height in range(1, graph.left + 1)
-        if graph.left % height == 0
-        for width in range(1, graph.right + 1)
-        if graph.right % width == 0
-        if 1 < height * width < graph.left * graph.right
+        for height in divisors(graph.left)
+        for width in divisors(graph.right)
+        if 1 < height * width < cells
     ]
-    middle = (graph.left * graph.right) ** 0.5
-    yield from sorted(shapes, key=lambda s: max(s[0] * s[1] / middle, middle / (s[0] * s[1])))
+    shapes.sort(key=lambda s: max((s[0] * s[1]) ** 2, cells) / min((s[0] * s[1]) ** 2, cells))
+    return shapes[:_SHAPES]
 
 
-def _fit(graph: BipartiteGraph, tile: tuple[int, int]) -> tuple[RBGP4, int] | None:
-    rows, cols = graph.edges.T
-    size = (graph.left // tile[0], graph.right // tile[1])
-    which = rows // tile[0] * size[1] + cols // tile[1]
-    place = rows % tile[0] * tile[1] + cols % tile[1]
-    counts = np.bincount(which, minlength=size[0] * size[1])
-    tiles = 2 * counts > counts.max()
-    places = np.zeros(tile[0] * tile[1], dtype=bool)
-    for _ in range(_ROUNDS):
-        before = places
-        places = _majority(place[tiles[which]], len(places), int(tiles.sum()))
-        tiles = _majority(which[places[place]], len(tiles), int(places.sum()))
-        if np.array_equal(before, places):
-            break
-    common = int((tiles[which] & places[place]).sum())
-    away = graph.num_edges + int(tiles.sum()) * int(places.sum()) - 2 * common
-    outer = from_cells(np.flatnonzero(tiles), size)
-    inside = factorizations(from_cells(np.flatnonzero(places), tile))
-    if outer.degrees is None or outer.num_edges == 0 or not inside:
-        return None
-    # Of the ways to write the tile, one has an outer graph of a single vertex on each side.
-    whole = next(p for p in inside if p.outer.shape == (1, 1))
-    return RBGP4(outer, whole.repeat, whole.inner, whole.block), away
+def _sample(graph: BipartiteGraph, height: int) -> tuple[BipartiteGraph, int]:
+    """Return some rows of some tile rows of this height as a graph, and how many of each."""
+    i, a = spread(graph.left // height, _SAMPLE), spread(height, _SAMPLE)
+    chosen: Any = graph.biadjacency()[(i[:, None] * height + a).ravel()]
+    return BipartiteGraph(*chosen.shape, chosen.indptr, chosen.indices), len(a)
 
 
-def _majority(values: NDArray[np.int64], count: int, of: int) -> NDArray[np.bool_]:
+class _Majority:
+    """Tiles and places that majorities choose, and how far their product is from the mask."""
+
+    def __init__(self, graph: BipartiteGraph, tile: Tile) -> None:
+        self.size = (graph.left // tile[0], graph.right // tile[1])
+        degrees = np.diff(graph.indptr)
+        i, a = np.divmod(np.arange(graph.left), tile[0])
+        columns = graph.indices // tile[1]
+        names, which = _numbered(np.repeat(i * self.size[1], degrees) + columns)
+        in_tile = np.repeat(a * tile[1], degrees) + (graph.indices - columns * tile[1])
+        place_names, place = _numbered(in_tile)
+        counts = np.bincount(which, minlength=len(names))
+        tiles = 2 * counts > counts.max()
+        places = np.zeros(len(place_names), dtype=bool)
+        for _ in range(_ROUNDS):
+            before = places
+            places = _more_than_half(place[tiles[which]], len(places), tiles.sum())
+            tiles = _more_than_half(which[places[place]], len(tiles), places.sum())
+            if np.array_equal(before, places):
+                break
+        common = int((tiles[which] & places[place]).sum())
+        self.away = graph.num_edges + int(tiles.sum() * places.sum()) - 2 * common
+        self.tiles, self.places = names[tiles], place_names[places]
+
+
+def _numbered(cells: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the cells that may occur, ascending, and the position of each cell among them."""
+    count = int(cells.max()) + 1
+    if count <= _CELLS_PER_EDGE * cells.size:
+        return np.arange(count), cells
+    return np.unique(cells, return_inverse=True)
+
+
+def _more_than_half(values: NDArray[np.int64], count: int, of: int) -> NDArray[np.bool_]:
     return 2 * np.bincount(values, minlength=count) > of
+
+
+def _fit(graph: BipartiteGraph, tile: Tile) -> tuple[RBGP4, int] | None:
+    """Return the pattern with tiles of a shape that majorities give, if it is biregular."""
+    found = _Majority(graph, tile)
+    outer = from_cells(found.tiles, found.size)
+    inner = from_cells(found.places, tile)
+    if not all(part.degrees and part.num_edges for part in (outer, inner)):
+        return None
+    return RBGP4(outer, (1, 1), inner, (1, 1)), found.away
 
 
 def _same_density(graph: BipartiteGraph) -> RBGP4 | None:

@@ -9,24 +9,29 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import numpy as np
 import torch
 
-from rbgp_graphs._validation import as_fraction_of_one
+from rbgp_graphs._validation import as_fraction_of_one, as_generator
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, InfeasibleError
 from rbgp_graphs.export import apply_mask
 from rbgp_graphs.nn.compact import choose_pattern
 from rbgp_graphs.nn.conv2d import RBGP4Conv2d, Via, why_not_convertible
 from rbgp_graphs.nn.linear import RBGP4Linear
-from rbgp_graphs.nn.random_mask import MaskKind, random_mask
-from rbgp_graphs.products import RBGP4
+from rbgp_graphs.products import RBGP4, block_sparse, unstructured
 from rbgp_graphs.selection import design
 from rbgp_graphs.selection.feasible import is_connectable
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from rbgp_graphs.graph import BipartiteGraph
+
 Structure = Literal["rbgp4", "block", "unstructured"]
 Infeasible = Literal["raise", "nearest", "keep"]
+#: Sides of the dense blocks of a random block mask, tried in this order.
+_BLOCK_SIDES = (4, 2, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +127,10 @@ def sparsify(
         all layers.
     structure : {"rbgp4", "block", "unstructured"}
         "rbgp4": layers with compact weights. The others keep the dense layers and put a random
-        mask with as many nonzeros on them, for comparison (see `rbgp_graphs.nn.MaskedWeight`).
+        mask with as many nonzeros on them, for comparison: "unstructured" ones of single
+        entries, "block" ones of dense blocks of 4 x 4, or of 2 x 2 or single entries where
+        those do not fit (see `rbgp_graphs.products.unstructured`,
+        `rbgp_graphs.products.block_sparse` and `rbgp_graphs.export.apply_mask`).
     keep_first, keep_last : bool
         Whether the first and the last of all these layers stay dense, whatever the rules say.
     infeasible : {"raise", "nearest", "keep"}
@@ -189,17 +197,17 @@ def sparsify(
         functools.partial(_pattern_for, infeasible=infeasible, rng=rng, options=options)
     )
     plans = _plan(model, _as_rules(rules), keep_first, keep_last, choose)
-    seeds = np.random.SeedSequence(rng).spawn(len(plans)) if isinstance(rng, int) else None
+    generator = as_generator(rng)
     changes = []
-    for place, plan in enumerate(plans):
+    for plan in plans:
         changes.append(plan.as_change())
         if plan.pattern is None:
             continue
         if structure == "rbgp4":
             _replace(model, plan.layer, _sparse_layer(plan.layer, plan.pattern, weights, via))
         else:
-            source = rng if seeds is None else seeds[place]
-            _mask(plan.layer, plan.pattern.row_degree, structure, weights, source)
+            mask = _random_mask(plan.pattern, structure, generator)
+            _mask(plan.layer, mask, weights)
     return SparsifyReport(layers=tuple(changes))
 
 
@@ -356,16 +364,22 @@ def _replace(model: torch.nn.Module, old: torch.nn.Module, new: torch.nn.Module)
                 setattr(parent, name, new)
 
 
-def _mask(
-    layer: Layer,
-    row_degree: int,
-    kind: MaskKind,
-    weights: Literal["reset", "keep"],
-    rng: Any,
-) -> None:
-    rows, cols = _matrix_shape(layer)
+def _random_mask(
+    pattern: RBGP4, structure: Literal["block", "unstructured"], generator: np.random.Generator
+) -> BipartiteGraph:
+    """Return a random mask of the shape of a pattern with as many nonzeros."""
+    rows, cols = pattern.shape
+    if structure == "unstructured":
+        return unstructured(rows, cols, pattern.sparsity, rng=generator)
+    side = next(
+        s for s in _BLOCK_SIDES if rows % s == 0 and cols % s == 0 and pattern.nnz % s**2 == 0
+    )
+    return block_sparse(rows, cols, pattern.sparsity, (side, side), rng=generator)
+
+
+def _mask(layer: Layer, mask: BipartiteGraph, weights: Literal["reset", "keep"]) -> None:
     if weights == "reset":
-        bound = 1 / math.sqrt(row_degree)
+        bound = 1 / math.sqrt(mask.num_edges / mask.left)
         for parameter in layer.parameters(recurse=False):
             torch.nn.init.uniform_(parameter, -bound, bound)
-    apply_mask(layer, random_mask(rows, cols, row_degree, kind, rng=rng))
+    apply_mask(layer, mask)

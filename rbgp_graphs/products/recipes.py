@@ -44,7 +44,7 @@ def pattern_from_recipe(
     ArgumentError
         If a limit is not a positive integer.
     MissingDependencyError
-        If a factor needs a finite field that is not prime and galois is not installed.
+        If a factor needs a finite field that is not prime and python-flint is not installed.
 
     Examples
     --------

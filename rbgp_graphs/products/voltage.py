@@ -63,7 +63,7 @@ def voltage_product(
         If a factor does not fit `RBGP4`, the shifts do not fit, or `group` is not the group of
         this order.
     MissingDependencyError
-        If quadratic shifts need a field that is not prime and galois is not installed.
+        If quadratic shifts need a field that is not prime and python-flint is not installed.
 
     Notes
     -----

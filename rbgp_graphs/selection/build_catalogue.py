@@ -33,6 +33,8 @@ _SIDES = (
     (20, 36, 40, 60, 72, 80, 120, 144, 160, 320),
 )
 _DEGREES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+#: Shares of nonzeros whose degrees are wanted too, such as 5 of 20.
+_DENSITIES = (2, 4, 8, 16, 32)
 #: Left to right side, in lowest terms.
 _ASPECTS = ((1, 1), (1, 2), (1, 4), (2, 3), (3, 4), (1, 3), (3, 8))
 _LARGEST_SIDE = 512
@@ -44,7 +46,7 @@ def targets() -> Iterator[Shape]:
     """Yield the shapes that the catalogue is for, the most useful ones first."""
     seen = set()
     for sides, (a, b) in itertools.product(_SIDES, _ASPECTS):
-        for left, right_degree in itertools.product(sides, _DEGREES):
+        for left, right_degree in _right_degrees(sides):
             if left % a or right_degree % a:
                 continue
             right, degree = left // a * b, right_degree // a * b
@@ -54,6 +56,14 @@ def targets() -> Iterator[Shape]:
             if fits and not is_cycle and shape not in seen and is_connectable(*shape):
                 seen.add(shape)
                 yield shape
+
+
+def _right_degrees(sides: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+    """Yield left sides with the right degrees that are wanted for them."""
+    yield from itertools.product(sides, _DEGREES)
+    for left, share in itertools.product(sides, _DENSITIES):
+        if left % share == 0 and left // share >= 2:
+            yield left, left // share
 
 
 def find_again(record: CatalogueRecord) -> CoverSearchResult:

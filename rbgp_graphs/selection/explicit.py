@@ -49,7 +49,7 @@ def explicit_member(left: int, right: int, degree: int) -> Member | None:
     -------
     Member or None
         None if no family has a Ramanujan graph of exactly this shape and degree that can be
-        built here: fields whose size is not prime need galois.
+        built here: fields whose size is not prime need python-flint.
     """
     right_degree = left * degree // right
     bound = ramanujan_bound(degree, right_degree)

@@ -47,7 +47,7 @@ def twist(pattern: RBGP4, *, tries: int = 16, rng: Any = 0) -> RBGP4:
     ArgumentError
         If `tries` is negative.
     MissingDependencyError
-        If the quadratic shifts need a field that is not prime and galois is not installed.
+        If the quadratic shifts need a field that is not prime and python-flint is not installed.
 
     Notes
     -----

@@ -6,20 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from rbgp_graphs._validation import require
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
 from rbgp_graphs.products import RBGP4, TensorProduct
 from rbgp_graphs.spectral import MaskMeasures, mask_measures
 from rbgp_graphs.viz import theme as style
 from rbgp_graphs.viz.alternative import Table, as_bytes, attach, percent
+from rbgp_graphs.viz.layers import add_hover, add_image
 from rbgp_graphs.viz.raster import Subject, as_subject, rasterize
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-_PIXELS = 128
+_PIXELS = 256
 _MOST = 9
 #: Pictures in a row.
 _COLUMNS = 3
@@ -136,14 +135,14 @@ def _panels(entries: Sequence[_Entry], theme: style.Theme) -> go.Figure:
         cols=columns,
         row_heights=heights,
         specs=specs,
-        subplot_titles=[*titles, "σ₂/σ₁, small is good", "index bytes"],
+        subplot_titles=[*titles, "σ₂/σ₁, small is good", "index tables, small is good"],
         horizontal_spacing=0.06,
         vertical_spacing=70 / (sum(heights) + 100),
         figure=style.new_figure("Patterns side by side", theme),
     )
     figure.update_annotations(font_size=12)
-    figure.update_layout(height=sum(heights) + 140, width=760, showlegend=False)
-    figure.update_layout(margin={"l": 12, "r": 12, "t": 100, "b": 40})
+    figure.update_layout(width=760, showlegend=False, margin={"l": 12, "r": 12, "t": 90, "b": 50})
+    style.set_height(figure, sum(heights) + 140)
     return figure
 
 
@@ -160,39 +159,31 @@ def _escape(text: str) -> str:
 def _add_mask(figure: go.Figure, subject: Subject, row: int, col: int) -> None:
     height, width = subject.shape
     raster = rasterize(subject, (0, height), (0, width), _PIXELS)
-    figure.add_heatmap(
-        x=(raster.col_edges - 0.5).tolist(),
-        y=(raster.row_edges - 0.5).tolist(),
-        z=(raster.density / (raster.density.max() or 1.0)).astype(np.float32),
-        customdata=raster.density.astype(np.float32),
-        zmin=0,
-        zmax=1,
-        colorscale=[[0, "rgba(128,128,128,0.10)"], [1, style.BLUE]],
-        showscale=False,
-        hovertemplate="row %{y:,.0f}, column %{x:,.0f}<br>%{customdata:.3%} nonzero<extra></extra>",
-        row=row,
-        col=col,
-    )
+    add_hover(figure, subject, (0, height), (0, width), row=row, col=col)
+    hover = figure.data[-1]
+    add_image(figure, raster, "mask", style.BLUE, axes=(hover.xaxis, hover.yaxis))
     look = {"showgrid": False, "showline": True, "mirror": True, "ticks": ""}
     figure.update_xaxes(**look, range=[-0.5, width - 0.5], showticklabels=False, row=row, col=col)
     figure.update_yaxes(**look, range=[height - 0.5, -0.5], showticklabels=False, row=row, col=col)
     if 1 / 3 <= height / width <= 3:
-        anchor = figure.get_subplot(row, col).xaxis.plotly_name.replace("axis", "")
         figure.update_xaxes(constrain="domain", row=row, col=col)
-        figure.update_yaxes(scaleanchor=anchor, constrain="domain", row=row, col=col)
+        figure.update_yaxes(
+            scaleanchor=hover.xaxis,
+            constrain="domain",
+            constraintoward="top",
+            row=row,
+            col=col,
+        )
 
 
 def _add_bars(figure: go.Figure, entries: Sequence[_Entry]) -> None:
     grid_rows = -(-len(entries) // _COLUMNS)
     names = [_escape(entry.name) for entry in entries]
     ratios = [entry.measures.ratio for entry in entries]
-    sizes = [float(entry.index_bytes) for entry in entries]
-    # On a logarithmic axis bars have no zero; they start a bit below the smallest.
-    least = max(1.0, min(sizes)) / 2
-    most = max(*sizes, 4 * least)
-    for row, start, values, texts, color in (
-        (grid_rows + 1, 0.0, ratios, [f"{value:.3f}" for value in ratios], style.BLUE),
-        (grid_rows + 2, least, sizes, [as_bytes(value) for value in sizes], style.GREEN),
+    sizes = [entry.index_bytes / 1024 for entry in entries]
+    for row, values, texts, color in (
+        (grid_rows + 1, ratios, [f"{value:.3f}" for value in ratios], style.BLUE),
+        (grid_rows + 2, sizes, [as_bytes(entry.index_bytes) for entry in entries], style.GREEN),
     ):
         labels = [f"{name}: {text}" for name, text in zip(names, texts, strict=True)]
         figure.add_bar(
@@ -207,7 +198,7 @@ def _add_bars(figure: go.Figure, entries: Sequence[_Entry]) -> None:
             col=1,
         )
         figure.add_scatter(
-            x=[start] * len(entries),
+            x=[0] * len(entries),
             y=[place - 0.24 for place in range(len(entries))],
             mode="text",
             text=labels,
@@ -220,12 +211,11 @@ def _add_bars(figure: go.Figure, entries: Sequence[_Entry]) -> None:
             range=[len(entries) - 0.6, -0.95], visible=False, fixedrange=True, row=row, col=1
         )
     figure.update_xaxes(range=[0, 1.02], row=grid_rows + 1, col=1)
-    ticks = [10.0**k for k in range(21) if least <= 10**k <= 1.1 * most]
     figure.update_xaxes(
-        type="log",
-        range=[np.log10(least), np.log10(1.1 * most)],
-        tickvals=ticks,
-        ticktext=[f"{tick:,.0f}" for tick in ticks],
+        range=[0, 1.02 * (max(sizes) or 1)],
+        nticks=6,
+        tickformat=",~g",
+        title_text="KiB",
         row=grid_rows + 2,
         col=1,
     )

@@ -104,14 +104,16 @@ def design_space(
     ring = len(figure.data) - 1
     if not pictures:
         figure.data[ring].name = "largest gap"
-        figure.update_layout(height=520, width=760, margin={"t": 110})
+        figure.update_layout(width=760)
+        style.set_height(figure, 480)
         attach(figure, _describe(choices), _table(listed))
         return figure
     spread = np.linspace(0, len(listed) - 1, min(pictures, len(listed))).round().astype(int)
     seen = {k: _corner(listed[k].build()) for k in sorted({chosen, *spread.tolist()})}
     _add_preview(figure, seen[chosen])
     figure.layout.annotations[-1].update(text=_title(listed[chosen]), font_size=12)
-    figure.update_layout(height=940, width=760, margin={"t": 110})
+    figure.update_layout(width=760, margin_b=20)
+    style.set_height(figure, 900)
     attach(
         figure,
         _describe(choices),
@@ -173,7 +175,7 @@ def _add_dots(
     low, high = min(logs), max(logs)
     ticks = [low, high] if high > low else [low]
     bar = {
-        "title": {"text": "index", "side": "top"},
+        "title": {"text": "index<br>tables", "side": "top"},
         "tickvals": ticks,
         "ticktext": [as_bytes(10**tick) for tick in ticks],
         "len": 0.42,
@@ -238,6 +240,7 @@ def _add_preview(figure: go.Figure, levels: NDArray[np.uint8]) -> None:
         **hidden,
         showline=True,
         constrain="domain",
+        constraintoward="top",
         autorange="reversed",
         scaleanchor="x2",
         row=2,

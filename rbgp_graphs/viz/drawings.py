@@ -84,7 +84,8 @@ def graph(g: Any, order: Order = "index", *, theme: style.Theme = "light") -> go
     _add_edges(figure, found, places)
     _add_vertices(figure, found, places)
     longer = max(left, right)
-    figure.update_layout(height=min(900, max(360, 150 + 14 * longer)), width=640)
+    figure.update_layout(width=640, margin_b=20)
+    style.set_height(figure, min(900, max(320, 110 + 14 * longer)))
     figure.update_xaxes(range=[-0.16, 1.16], visible=False, fixedrange=True)
     figure.update_yaxes(range=[1.04, -0.04], visible=False)
     neighbors = [found.neighbors(u).tolist() for u in range(left)]
@@ -168,7 +169,11 @@ def _add_vertices(
             mode="markers+text" if numbered else "markers",
             text=[str(u) for u in range(size)],
             textposition=beside,
-            marker={"color": color, "symbol": symbol, "size": 9 if numbered else 6},
+            marker={
+                "color": color,
+                "symbol": symbol,
+                "size": 9 if numbered else min(6, 480 / size),
+            },
             customdata=texts,
             hovertemplate="%{customdata}<extra></extra>",
             name=f"{name} vertex",

@@ -251,6 +251,13 @@ window.rbgpFigures = (function () {
     return edges;
   }
 
+  // Which of the parts between ascending edges holds a place.
+  function placeOf(edges, at) {
+    var k = 0;
+    while (edges[k + 1] <= at) { k++; }
+    return k;
+  }
+
   // What a window shows: densities, and how many cells a pixel has.
   function view(data, rows, cols) {
     unpack(data);
@@ -267,11 +274,27 @@ window.rbgpFigures = (function () {
     };
   }
 
+  // The density to draw opaque: as `Raster.top` in raster.py.
+  function topOf(density) {
+    var most = 0, sum = 0, count = density.length * density[0].length;
+    density.forEach(function (line) {
+      line.forEach(function (share) { most = Math.max(most, share); sum += share; });
+    });
+    return Math.max(most, Math.min(1, 2 * sum / count)) || 1;
+  }
+
+  // Whether the mask leaves anything of the tint below it to see.
+  function isSeen(tint, mask, covered) {
+    var tintTop = topOf(tint), maskTop = topOf(mask);
+    return tint.some(function (line, a) {
+      return line.some(function (share, b) {
+        return covered * share / tintTop > mask[a][b] / maskTop;
+      });
+    });
+  }
+
   function picture(density, color, opacity) {
-    var height = density.length, width = density[0].length, top = 0, a, b;
-    for (a = 0; a < height; a++) {
-      for (b = 0; b < width; b++) { top = Math.max(top, density[a][b]); }
-    }
+    var height = density.length, width = density[0].length, top = topOf(density), a, b;
     var small = document.createElement("canvas");
     small.width = width;
     small.height = height;
@@ -283,7 +306,7 @@ window.rbgpFigures = (function () {
         image.data[at] = rgb[0];
         image.data[at + 1] = rgb[1];
         image.data[at + 2] = rgb[2];
-        image.data[at + 3] = top ? Math.round(255 * opacity * density[a][b] / top) : 0;
+        image.data[at + 3] = Math.round(255 * opacity * density[a][b] / top);
       }
     }
     brush.putImageData(image, 0, 0);
@@ -294,7 +317,7 @@ window.rbgpFigures = (function () {
     var canvas = large.getContext("2d");
     canvas.imageSmoothingEnabled = false;
     canvas.drawImage(small, 0, 0, large.width, large.height);
-    return { source: large.toDataURL("image/png"), top: top };
+    return large.toDataURL("image/png");
   }
 
   function imageAt(shown, source, name, apart) {
@@ -315,30 +338,57 @@ window.rbgpFigures = (function () {
   }
 
   function multiples(range, size, coarser) {
+    return stepEdges(range, size).slice(1, -1).filter(function (x) { return x % coarser !== 0; });
+  }
+
+  // The runs of neighbouring tiles that exist, as pairs of edges.
+  function runs(exist, edges) {
     var found = [];
-    for (var x = (Math.floor(range[0] / size) + 1) * size; x < range[1]; x += size) {
-      if (!coarser || x % coarser !== 0) { found.push(x); }
-    }
+    exist.forEach(function (here, k) {
+      if (!here) { return; }
+      if (k && exist[k - 1]) { found[found.length - 1][1] = edges[k + 1]; return; }
+      found.push([edges[k], edges[k + 1]]);
+    });
     return found;
   }
 
+  // Where the parts of each level meet; lines of finer levels stay in the tiles that exist.
   function lineTraces(data, rows, cols, pixels) {
-    var traces = [], coarser = [null, null];
-    data.levels.forEach(function (level) {
-      var apart = [level.rows * pixels[0], level.cols * pixels[1]], x = [], y = [];
-      var across = apart[0] >= level.least ? multiples(rows, level.rows, coarser[0]) : [];
-      var down = apart[1] >= level.least ? multiples(cols, level.cols, coarser[1]) : [];
-      coarser = [level.rows, level.cols];
-      across.forEach(function (at) {
-        x.push(cols[0] - 0.5, cols[1] - 0.5, null);
-        y.push(at - 0.5, at - 0.5, null);
+    var traces = [], above = data.shape, rowEdges = rows, colEdges = cols, exist = [[true]];
+    data.levels.every(function (level, number) {
+      var sizes = [level.rows, level.cols], x = [], y = [], spacing = Infinity;
+      sizes.forEach(function (size, k) {
+        if (size < above[k]) { spacing = Math.min(spacing, size * pixels[k]); }
       });
-      down.forEach(function (at) {
-        x.push(at - 0.5, at - 0.5, null);
-        y.push(rows[0] - 0.5, rows[1] - 0.5, null);
+      if (spacing < level.least) { return false; }
+      multiples(rows, level.rows, above[0]).forEach(function (at) {
+        var line = exist[placeOf(rowEdges, at)];
+        runs(line, colEdges).forEach(function (run) {
+          x.push(run[0] - 0.5, run[1] - 0.5, null);
+          y.push(at - 0.5, at - 0.5, null);
+        });
       });
-      if (!x.length) { return; }
-      var spacing = Math.min(across.length ? apart[0] : 1e9, down.length ? apart[1] : 1e9);
+      multiples(cols, level.cols, above[1]).forEach(function (at) {
+        var k = placeOf(colEdges, at);
+        runs(exist.map(function (line) { return line[k]; }), rowEdges).forEach(function (run) {
+          x.push(at - 0.5, at - 0.5, null);
+          y.push(run[0] - 0.5, run[1] - 0.5, null);
+        });
+      });
+      above = sizes;
+      if (number === 0) {
+        rowEdges = stepEdges(rows, level.rows);
+        colEdges = stepEdges(cols, level.cols);
+        exist = rowEdges.slice(1).map(function () {
+          return colEdges.slice(1).map(function () { return true; });
+        });
+        if (data.tiles) {
+          exist = densities(data, rowEdges, colEdges, true).map(function (line) {
+            return Array.from(line, function (share) { return share > 0; });
+          });
+        }
+      }
+      if (!x.length) { return true; }
       traces.push({
         type: "scatter",
         mode: "lines",
@@ -352,6 +402,7 @@ window.rbgpFigures = (function () {
           width: Math.min(level.look.width, spacing / 20),
         },
       });
+      return true;
     });
     return traces;
   }
@@ -414,23 +465,25 @@ window.rbgpFigures = (function () {
       if (rows[0] >= rows[1] || cols[0] >= cols[1] || seen === String([rows, cols])) { return; }
       seen = String([rows, cols]);
       var shown = view(data, rows, cols), images = [];
-      if (data.tiles) {
-        var here = densities(data, shown.rowEdges, shown.colEdges, true);
+      var here = data.tiles ? densities(data, shown.rowEdges, shown.colEdges, true) : [];
+      var hasTint = isSeen(here, shown.density, data.tiles && data.tiles.covered);
+      if (hasTint) {
         var tint = picture(here, data.tiles.color, data.tiles.opacity);
-        if (tint.top) { images.push(imageAt(shown, tint.source, "tiles", 0)); }
+        images.push(imageAt(shown, tint, "tiles", 0));
       }
-      var mask = picture(shown.density, data.color, 1);
-      images.push(imageAt(shown, mask.source, "mask", images.length ? 1e-6 * shown.colStep : 0));
+      var mask = picture(shown.density, data.color, 1), top = topOf(shown.density);
+      images.push(imageAt(shown, mask, "mask", images.length ? 1e-6 * shown.colStep : 0));
       var fixed = plot.data.filter(function (trace) {
         return trace.type === "scatter" && trace.mode === "markers";
       });
       fixed.forEach(function (trace) {
+        if (data.tiles && trace.name === data.tiles.name) { trace.visible = hasTint; }
         var bar = trace.marker && trace.marker.colorbar;
         if (bar) {
           var exact = shown.rowStep === 1 && shown.colStep === 1;
-          trace.marker.cmax = mask.top || 1;
-          bar.tickvals = [0, mask.top || 1];
-          bar.ticktext = ["0 %", +(100 * mask.top).toPrecision(4) + " % nonzero"];
+          trace.marker.cmax = top;
+          bar.tickvals = [0, top];
+          bar.ticktext = ["0 %", +(100 * top).toPrecision(4) + " % nonzero"];
           if (exact) { bar.ticktext = ["zero", "nonzero"]; }
         }
       });

@@ -1,7 +1,8 @@
-"""The layers of a pattern figure: cells or images, hover text, level lines, legend."""
+"""The layers of a pattern figure: cells or images, hover text, legend."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from rbgp_graphs.products import TensorProduct
 from rbgp_graphs.viz import png
 from rbgp_graphs.viz import theme as style
-from rbgp_graphs.viz.raster import Raster, Subject, densities, even_edges, levels, lines, tiles
+from rbgp_graphs.viz.level_lines import line_looks
+from rbgp_graphs.viz.raster import Raster, Subject, densities, even_edges, tiles
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -21,14 +23,9 @@ _LARGEST_DETAIL = 64**2
 #: those are what browsers shrink again without beats.
 _SMALLEST_IMAGE = 1000
 _TILE_OPACITY = 0.3
-_LINES: tuple[dict[str, Any], ...] = (
-    {"color": style.VERMILION, "width": 2.0, "dash": "solid"},
-    {"color": style.GREEN, "width": 1.5, "dash": "dash"},
-    {"color": style.PURPLE, "width": 1.2, "dash": "dot"},
-    {"color": style.GREY, "width": 1.0, "dash": "dashdot"},
-)
-#: Screen pixels between neighbouring lines below which a level is left out: tiles, then the rest.
-_LEAST_DISTANCE = (8, 16, 16, 16)
+_TILES = "tile that exists"
+#: Opacity of the mask above which the tint of its tile cannot be told from it.
+_COVERED = 0.6
 
 
 def add_cells(figure: go.Figure, subject: Subject, raster: Raster) -> None:
@@ -64,30 +61,39 @@ def add_cells(figure: go.Figure, subject: Subject, raster: Raster) -> None:
 
 
 def add_images(figure: go.Figure, subject: Subject, raster: Raster) -> None:
-    """Draw densities as images, from 0 (transparent) to the largest (opaque)."""
+    """Draw densities as images, from 0 (transparent) to `Raster.top` (opaque)."""
     coarse = tiles(subject)
     if coarse is not None:
         share = densities(coarse, raster.row_edges, raster.col_edges)
-        if share.any():
-            _add_image(figure, raster, share, "tiles", style.ORANGE, _TILE_OPACITY)
-            _add_swatch(figure, "tile that exists", _rgba(style.ORANGE, _TILE_OPACITY))
-    _add_image(figure, raster, raster.density, "mask", style.BLUE, 1.0)
+        tint = dataclasses.replace(raster, density=share)
+        is_seen = _is_seen(tint, raster)
+        if is_seen:
+            add_image(figure, tint, "tiles", style.ORANGE, _TILE_OPACITY)
+        color = _rgba(style.ORANGE, _TILE_OPACITY)
+        # A page shows it at the zooms where there is a tint to see.
+        _add_swatch(figure, _TILES, color, is_shown=is_seen)
+    add_image(figure, raster, "mask", style.BLUE)
     if raster.is_exact:
         _add_swatch(figure, "nonzero", style.BLUE)
     elif raster.density.any():
-        _add_scale(figure, float(raster.density.max()))
+        _add_scale(figure, raster.top)
 
 
-def _add_image(
+def _is_seen(tint: Raster, mask: Raster) -> bool:
+    """Return whether a tint shows anywhere: not where the mask above it is nearly opaque."""
+    return bool((tint.density * (_COVERED / tint.top) > mask.density / mask.top).any())
+
+
+def add_image(
     figure: go.Figure,
     raster: Raster,
-    density: NDArray[np.float64],
     name: str,
     color: str,
-    opacity: float,
+    opacity: float = 1.0,
+    axes: tuple[str, str] = ("x", "y"),
 ) -> None:
-    top = density.max() or 1.0
-    image = np.rint(density * (255 / top)).astype(np.uint8)
+    """Draw the densities of a raster as one image behind the plot."""
+    image = np.rint(raster.density * (255 / raster.top)).astype(np.uint8)
     height, width = image.shape
     for axis in (0, 1):
         factor = 1
@@ -101,8 +107,8 @@ def _add_image(
     figure.add_layout_image(
         source=png.data_uri(png.encode(image, color, opacity)),
         name=name,
-        xref="x",
-        yref="y",
+        xref=axes[0],
+        yref=axes[1],
         x=left_col - 0.5 + apart,
         y=top_row - 0.5,
         sizex=width * raster.col_step,
@@ -116,27 +122,26 @@ def _add_image(
 
 def zoom_looks(subject: Subject) -> dict[str, Any]:
     """Return the colours, level lines and tint that finer levels of a figure are drawn with."""
-    parts = zip(levels(subject), _LINES, _LEAST_DISTANCE, strict=False)
     return {
         "color": style.BLUE,
         "tiles": None
         if tiles(subject) is None
-        else {"color": style.ORANGE, "opacity": _TILE_OPACITY},
-        "levels": [
-            {
-                "rows": level.rows,
-                "cols": level.cols,
-                "label": f"{level.name}, {level.rows:,} × {level.cols:,}",
-                "look": look,
-                "least": least,
-            }
-            for level, look, least in parts
-        ],
+        else {
+            "color": style.ORANGE,
+            "opacity": _TILE_OPACITY,
+            "covered": _COVERED,
+            "name": _TILES,
+        },
+        "levels": line_looks(subject),
     }
 
 
 def add_hover(
-    figure: go.Figure, subject: Subject, rows: tuple[int, int], cols: tuple[int, int]
+    figure: go.Figure,
+    subject: Subject,
+    rows: tuple[int, int],
+    cols: tuple[int, int],
+    **place: int,
 ) -> None:
     """Add an invisible coarse heatmap, which gives an image its axes and its hover text."""
     row_edges, col_edges = even_edges(rows, 48), even_edges(cols, 48)
@@ -148,6 +153,7 @@ def add_hover(
         showscale=False,
         hovertemplate="near row %{y:,.0f}, column %{x:,.0f}<br>%{z:.3%} nonzero<extra></extra>",
         name="share of nonzeros",
+        **place,
     )
 
 
@@ -182,49 +188,16 @@ def _add_scale(figure: go.Figure, top: float) -> None:
             "colorbar": bar,
         },
     )
-    figure.update_layout(margin_b=95, height=figure.layout.height + 35)
+    figure.update_layout(margin_b=95)
+    style.set_height(figure, figure.layout.height + 35)
 
 
-def add_lines(
-    figure: go.Figure,
-    subject: Subject,
-    rows: tuple[int, int],
-    cols: tuple[int, int],
-    pixels_per_cell: tuple[float, float],
-) -> None:
-    """Draw where the parts of each level meet, as far as the lines stay apart on the screen."""
-    coarser: tuple[int | None, int | None] = (None, None)
-    for level, look, least in zip(levels(subject), _LINES, _LEAST_DISTANCE, strict=False):
-        apart = (level.rows * pixels_per_cell[0], level.cols * pixels_per_cell[1])
-        across = lines(rows, level.rows, coarser[0]) - 0.5 if apart[0] >= least else np.empty(0)
-        down = lines(cols, level.cols, coarser[1]) - 0.5 if apart[1] >= least else np.empty(0)
-        coarser = (level.rows, level.cols)
-        x, y = [], []
-        for place in across.tolist():
-            x += [cols[0] - 0.5, cols[1] - 0.5, None]
-            y += [place, place, None]
-        for place in down.tolist():
-            x += [place, place, None]
-            y += [rows[0] - 0.5, rows[1] - 0.5, None]
-        if x:
-            spacing = min(
-                size for size, places in zip(apart, (across, down), strict=True) if len(places)
-            )
-            figure.add_scatter(
-                x=x,
-                y=y,
-                mode="lines",
-                line={**look, "width": min(look["width"], spacing / 20)},
-                name=f"{level.name}, {level.rows:,} × {level.cols:,}",
-                hoverinfo="skip",
-            )
-
-
-def _add_swatch(figure: go.Figure, name: str, color: str) -> None:
+def _add_swatch(figure: go.Figure, name: str, color: str, *, is_shown: bool = True) -> None:
     figure.add_scatter(
         x=[None],
         y=[None],
         mode="markers",
+        visible=is_shown,
         marker={
             "symbol": "square",
             "size": 12,

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 #: Pixels a side of each picture.
 _PIXELS = 128
-#: Screen pixels a row of pictures takes.
-_ROW_HEIGHT = 260
+#: Screen pixels of a picture: its height at most, and its width; between two rows of them.
+_PICTURE, _WIDEST, _BETWEEN = 190, 250, 80
 _ROLES = {
     "outer": "which tiles exist",
     "repeat": "equal rows and columns of a tile",
@@ -80,13 +80,18 @@ def factors(p: Any, *, theme: style.Theme = "light") -> go.Figure:
         (top, bottom), (left, right) = windows[k]
         titles.append(f"<b>{name}</b><br>{factor.left:,} × {factor.right:,}")
         titles.append(f"{_part_name(p, k)}<br>{bottom - top:,} × {right - left:,}")
-    gap = 75 / (_ROW_HEIGHT * count + 60)
+    heights = [
+        max(_picture_height(factor.shape), _picture_height((bottom - top, right - left)))
+        for factor, ((top, bottom), (left, right)) in zip(p.factors, windows, strict=True)
+    ]
+    inside = sum(heights) + _BETWEEN * (count - 1)
     figure = require("plotly.subplots", "viz").make_subplots(
         rows=count,
         cols=2,
         subplot_titles=titles,
         horizontal_spacing=0.12,
-        vertical_spacing=gap if count > 1 else 0,
+        row_heights=heights,
+        vertical_spacing=_BETWEEN / inside if count > 1 else 0,
         figure=style.new_figure(f"The factors of {_name(p)}", style.as_theme(theme)),
     )
     for k, factor in enumerate(p.factors):
@@ -98,11 +103,25 @@ def factors(p: Any, *, theme: style.Theme = "light") -> go.Figure:
         u, v = p.factor_positions(*first_cell(p))[k]
         if max(factor.shape) > 1 and k + 1 < count:
             _add_frame(figure, ((u, u + 1), (v, v + 1)), k + 1, 1)
-    figure.update_layout(height=_ROW_HEIGHT * count + 60, width=640, showlegend=False)
-    figure.update_layout(margin={"l": 44, "r": 8, "t": 96, "b": 30})
+    margin = {"l": 44, "r": 8, "t": 96, "b": 30}
+    figure.update_layout(width=640, showlegend=False, margin=margin)
+    style.set_height(figure, inside + margin["t"] + margin["b"])
     figure.update_annotations(font_size=12)
     attach(figure, _describe(p), _table(p, windows))
     return figure
+
+
+def _picture_height(shape: tuple[int, int]) -> int:
+    """Return the screen pixels that a picture takes: of thin or small ones less."""
+    rows, cols = shape
+    if not _has_square_cells(rows, cols):
+        return _PICTURE
+    return round(min(_PICTURE, max(48 * rows, 60), max(_WIDEST * rows / cols, 40)))
+
+
+def _has_square_cells(rows: int, cols: int) -> bool:
+    """Return whether a picture keeps its proportions; cells of thin ones would vanish."""
+    return 1 / 4 <= rows / cols <= 4
 
 
 def _windows(p: TensorProduct) -> list[tuple[tuple[int, int], tuple[int, int]]]:
@@ -149,15 +168,21 @@ def _add_matrix(
         col=col,
     )
     height, width = rows[1] - rows[0], cols[1] - cols[0]
-    axis = {"showgrid": False, "showline": True, "mirror": True, "ticks": "", "tickangle": 0}
+    axis = {
+        "showgrid": False,
+        "showline": True,
+        "mirror": True,
+        "ticks": "",
+        "tickangle": 0,
+        "tickformat": ",",
+    }
     figure.update_xaxes(
         range=[cols[0] - 0.5, cols[1] - 0.5], tickvals=_ticks(cols), row=row, col=col, **axis
     )
     figure.update_yaxes(
         range=[rows[1] - 0.5, rows[0] - 0.5], tickvals=_ticks(rows), row=row, col=col, **axis
     )
-    # Cells of thin parts would vanish if they were square.
-    if 1 / 4 <= height / width <= 4:
+    if _has_square_cells(height, width):
         anchor = figure.get_subplot(row, col).xaxis.plotly_name.replace("axis", "")
         figure.update_xaxes(constrain="domain", row=row, col=col)
         figure.update_yaxes(
@@ -166,9 +191,11 @@ def _add_matrix(
 
 
 def _ticks(window: tuple[int, int]) -> list[int]:
-    """Return the first, the middle and the last number of a range."""
+    """Return all numbers of a short range, else the first, the middle and the last one."""
     start, stop = window
-    return sorted({start, (start + stop - 1) // 2, stop - 1})
+    if stop - start <= 4:
+        return [*range(start, stop)]
+    return [start, (start + stop - 1) // 2, stop - 1]
 
 
 def _add_frame(

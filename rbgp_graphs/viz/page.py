@@ -179,6 +179,8 @@ def _figure(
         content["layout"].pop(key, None)
     if not _is_tall(figure):
         content["layout"].pop("height", None)
+    if "legend" in content["layout"]:
+        content["layout"]["legend"]["y"] = 1
     margin = content["layout"].setdefault("margin", {})
     margin["t"] = max(36, margin.get("t", 0) - 40)
     yield _data(name, content)

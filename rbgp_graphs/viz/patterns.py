@@ -11,6 +11,7 @@ from rbgp_graphs._validation import as_int
 from rbgp_graphs.viz import layers
 from rbgp_graphs.viz import theme as style
 from rbgp_graphs.viz.alternative import Table, attach, percent
+from rbgp_graphs.viz.level_lines import add_lines
 from rbgp_graphs.viz.raster import (
     Raster,
     Subject,
@@ -106,7 +107,7 @@ def pattern(
         action = zoom_data(subject, row_range, col_range) if zoomable else None
         layers.add_images(figure, subject, raster)
         layers.add_hover(figure, subject, row_range, col_range)
-    layers.add_lines(figure, subject, row_range, col_range, _pixels_per_cell(row_range, col_range))
+    add_lines(figure, subject, row_range, col_range, _pixels_per_cell(row_range, col_range))
     _set_axes(figure, row_range, col_range)
     if action is not None:
         action |= {"pixels": max_pixels, **layers.zoom_looks(subject)}
@@ -115,29 +116,37 @@ def pattern(
 
 
 def _set_axes(figure: go.Figure, rows: tuple[int, int], cols: tuple[int, int]) -> None:
-    for update, name, (start, stop) in (
-        (figure.update_xaxes, "column", cols),
-        (figure.update_yaxes, "row", rows),
-    ):
-        update(
-            title_text=name,
-            showgrid=False,
-            showline=True,
-            mirror=True,
-            minallowed=start - 0.5,
-            maxallowed=stop - 0.5,
-            nticks=min(6, stop - start + 1),
-            tickformatstops=[
-                {"dtickrange": [None, 9999], "value": ",~f"},
-                {"dtickrange": [10000, None], "value": "~s"},
-            ],
-        )
-    figure.update_xaxes(range=[cols[0] - 0.5, cols[1] - 0.5])
-    figure.update_yaxes(range=[rows[1] - 0.5, rows[0] - 0.5])
+    # One kind of mark needs a legend too. And one update: each takes milliseconds.
+    layout: dict[str, Any] = {
+        "showlegend": True,
+        "xaxis": {**_axis("column", *cols), "range": [cols[0] - 0.5, cols[1] - 0.5]},
+        "yaxis": {**_axis("row", *rows), "range": [rows[1] - 0.5, rows[0] - 0.5]},
+    }
     if _has_square_cells(rows, cols):
-        figure.update_layout(width=640)
-        figure.update_xaxes(constrain="domain", constraintoward="left")
-        figure.update_yaxes(scaleanchor="x", constrain="domain", constraintoward="top")
+        layout["width"] = 640
+        layout["xaxis"] |= {"constrain": "domain", "constraintoward": "left"}
+        layout["yaxis"] |= {
+            "scaleanchor": "x",
+            "constrain": "domain",
+            "constraintoward": "top",
+        }
+    figure.update_layout(layout)
+
+
+def _axis(name: str, start: int, stop: int) -> dict[str, Any]:
+    return {
+        "title": {"text": name},
+        "showgrid": False,
+        "showline": True,
+        "mirror": True,
+        "minallowed": start - 0.5,
+        "maxallowed": stop - 0.5,
+        "nticks": min(6, stop - start + 1),
+        "tickformatstops": [
+            {"dtickrange": [None, 9999], "value": ",~f"},
+            {"dtickrange": [10000, None], "value": "~s"},
+        ],
+    }
 
 
 def _has_square_cells(rows: tuple[int, int], cols: tuple[int, int]) -> bool:

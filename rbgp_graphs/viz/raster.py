@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +56,14 @@ class Raster:
     row_step: int
     col_step: int
     density: NDArray[np.float64]
+
+    @property
+    def top(self) -> float:
+        """The density to draw opaque: the largest, or 1 if there is none.
+
+        Where all are much alike it is twice the mean, so that even areas do not look full.
+        """
+        return max(float(self.density.max()), min(1.0, 2 * float(self.density.mean()))) or 1.0
 
     @property
     def is_exact(self) -> bool:
@@ -146,7 +153,7 @@ def rasterize(
     parts = levels(subject)
     row_step = pixel_step(rows[1] - rows[0], [part.rows for part in parts], max_pixels)
     col_step = pixel_step(cols[1] - cols[0], [part.cols for part in parts], max_pixels)
-    row_edges, col_edges = _edges(rows, row_step), _edges(cols, col_step)
+    row_edges, col_edges = step_edges(rows, row_step), step_edges(cols, col_step)
     return Raster(
         row_edges=row_edges,
         col_edges=col_edges,
@@ -191,14 +198,14 @@ def even_edges(window: tuple[int, int], count: int) -> NDArray[np.int64]:
     return start + np.arange(count + 1, dtype=np.int64) * (stop - start) // count
 
 
-def lines(window: tuple[int, int], size: int, coarser: int | None) -> NDArray[np.int64]:
+def lines(window: tuple[int, int], size: int, coarser: int) -> NDArray[np.int64]:
     """Return the multiples of `size` inside a range that are no multiples of `coarser`."""
-    start, stop = window
-    places = np.arange(math.floor(start / size) + 1, math.ceil(stop / size)) * size
-    return places if coarser is None else places[places % coarser != 0]
+    places = step_edges(window, size)[1:-1]
+    return places[places % coarser != 0]
 
 
-def _edges(window: tuple[int, int], step: int) -> NDArray[np.int64]:
+def step_edges(window: tuple[int, int], step: int) -> NDArray[np.int64]:
+    """Return the ends of a range and the multiples of `step` between them."""
     start, stop = window
     inner = np.arange(start // step + 1, -(-stop // step), dtype=np.int64) * step
     return np.concatenate(([start], inner, [stop])).astype(np.int64)

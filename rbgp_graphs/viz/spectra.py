@@ -101,16 +101,17 @@ def spectrum(
     if verdict is not None:
         _add_marks(figure, verdict, top, origin(subject, verdict))
     figure.update_xaxes(title_text="singular value", rangemode="tozero")
+    is_histogram = found is not None and _is_binned(found)
     figure.layout.yaxis.update(
-        title_text="multiplicity",
+        title_text="values in a bin" if is_histogram else "multiplicity",
         type="log",
-        dtick=1,
+        dtick=1 if top > 300 else "D2",
         tickformat=",",
         range=[np.log10(_FOOT), np.log10(3 * top)],
     )
     # The legend grows with the number of origins.
     named = sum(trace.showlegend is not False for trace in figure.data)
-    figure.update_layout(height=480 + 20 * max(0, named - 5), margin_t=100 + 12 * named)
+    style.set_height(figure, 440 + 10 * named)
     attach(figure, _describe(subject, found, verdict), table)
     return figure
 

@@ -25,6 +25,9 @@ BACKGROUND: dict[Theme, str] = {"light": "#ffffff", "dark": "#14171a"}
 TEXT: dict[Theme, str] = {"light": "#1b1f23", "dark": "#e6e8ea"}
 _GRID: dict[Theme, str] = {"light": "#d9dde1", "dark": "#3a4046"}
 
+#: Pixels between the top of a figure and its title and legend.
+_TITLE_TOP, _LEGEND_TOP = 12, 36
+
 #: What to pass as ``config`` to ``Figure.show`` and ``Figure.write_html``. Without it plotly.js
 #: shows a button that uploads the figure to a server.
 CONFIG: dict[str, Any] = {
@@ -82,14 +85,29 @@ def template(theme: Theme) -> dict[str, Any]:
     }
 
 
-def new_figure(title: str, theme: Theme) -> go.Figure:
+def new_figure(title: str, theme: Theme, height: int = 640) -> go.Figure:
     """Return an empty figure with the layout that all figures share."""
     layout = {
         "template": template(theme),
-        "title": {"text": title, "x": 0, "xref": "paper", "y": 0.98, "yref": "container"},
-        "height": 640,
+        "title": {"text": title, "x": 0, "xref": "paper", "yref": "container", "yanchor": "top"},
         "margin": {"l": 60, "r": 20, "t": 60, "b": 60},
-        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.01, "yanchor": "bottom"},
+        # From below the title a legend grows downwards, and what it takes moves the plot down.
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "yref": "container",
+            "yanchor": "top",
+        },
         "hovermode": "closest",
     }
-    return graph_objects().Figure(layout=layout)
+    figure = graph_objects().Figure(layout=layout)
+    set_height(figure, height)
+    return figure
+
+
+def set_height(figure: go.Figure, height: int) -> None:
+    """Set the height of a figure in pixels, and with it the places of title and legend."""
+    figure.update_layout(
+        height=height, title_y=1 - _TITLE_TOP / height, legend_y=1 - _LEGEND_TOP / height
+    )

@@ -132,7 +132,8 @@ def _panels(title: str, theme: style.Theme) -> go.Figure:
         specs=[[None, {}], [{}, {}], [{"colspan": 2}, None]],
         figure=style.new_figure(title, theme),
     )
-    figure.update_layout(height=_HEIGHT, width=640, barmode="stack", showlegend=False)
+    figure.update_layout(width=640, barmode="stack", showlegend=False)
+    style.set_height(figure, _HEIGHT)
     figure.update_layout(margin={"l": 40, "r": 12, "t": 60, "b": 60})
     return figure
 
@@ -172,6 +173,7 @@ def _add_matrices(figure: go.Figure, p: RBGP4, steps: TileSteps, output_columns:
         range=[0, 1.02 * top / 1024],
         title_text="read from global memory, KiB",
         nticks=5,
+        tickformat=",~g",
         row=3,
         col=1,
     )

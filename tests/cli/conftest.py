@@ -18,7 +18,6 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
     """Write one file of each kind to an empty folder, and work in that folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
-    # Prime fields only: galois takes seconds to import.
     pattern = rg.RBGP4(rg.field_lift(5, 5), (4, 1), rg.complete(2, 4), (1, 1))
     values = np.random.default_rng(0).standard_normal((pattern.rows, pattern.row_degree))
     rg.save("graph.rbgp", rg.lps(3, 5))

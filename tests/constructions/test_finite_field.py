@@ -6,12 +6,20 @@ import sys
 import numpy as np
 import pytest
 
-from rbgp_graphs.constructions.finite_field import finite_field
+from rbgp_graphs.constructions.finite_field import _extension_field, finite_field
 from rbgp_graphs.errors import ArgumentError, MissingDependencyError
 
-ORDERS = [2, 3, 4, 5, 7, 8, 9, 16, 27]
+ORDERS = [2, 3, 4, 5, 7, 8, 9, 16, 25, 27, 32]
 #: Low coefficients of the monic polynomials that define the fields, constant first.
-POLYNOMIALS = {4: (1, 1), 8: (1, 1, 0), 9: (2, 2), 16: (1, 1, 0, 0), 27: (1, 2, 0)}
+POLYNOMIALS = {
+    4: (1, 1),
+    8: (1, 1, 0),
+    9: (2, 2),
+    16: (1, 1, 0, 0),
+    25: (2, 4),
+    27: (1, 2, 0),
+    32: (1, 0, 1, 0, 0),
+}
 
 
 def multiply_by_hand(x: int, y: int, p: int, low: tuple[int, ...]) -> int:
@@ -99,8 +107,9 @@ def test_an_order_that_is_no_prime_power_is_refused_by_its_name() -> None:
         finite_field("size", 12)
 
 
-def test_only_fields_that_are_not_prime_need_galois(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "galois", None)
+def test_only_fields_that_are_not_prime_need_flint(monkeypatch: pytest.MonkeyPatch) -> None:
+    _extension_field.cache_clear()
+    monkeypatch.setitem(sys.modules, "flint", None)
     assert finite_field("q", 7).multiply(3, 5) == 1
-    with pytest.raises(MissingDependencyError, match=r"needs galois.*pip install"):
+    with pytest.raises(MissingDependencyError, match=r"needs flint.*pip install"):
         finite_field("q", 8)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 import rbgp_graphs as rg
 from rbgp_graphs.errors import ArgumentError
 from rbgp_graphs.export import detect, read_mask, write
-from rbgp_graphs.export.kronecker import factorizations, twisted_factorization
+from rbgp_graphs.export.kronecker import Factorizations
+from rbgp_graphs.export.shifted_tiles import twisted_factorization
 from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products import RBGP4
 from rbgp_graphs.testing.strategies import bipartite_graphs, biregular_graphs, rbgp4_patterns
@@ -21,7 +22,7 @@ from rbgp_graphs.testing.strategies import bipartite_graphs, biregular_graphs, r
 def test_every_pattern_is_found_again(pattern: RBGP4) -> None:
     mask = pattern.mask()
     graph = read_mask(mask)
-    found = factorizations(graph)
+    found = Factorizations(graph).all()
     assert found[0].index_bytes <= pattern.index_bytes
     for other in found:
         np.testing.assert_array_equal(other.mask(), mask)
@@ -65,7 +66,7 @@ def test_the_split_that_made_a_product_is_among_those_found(
         return
     block = detect(graph, nearest=False).block_shape
     if block == (1, 1):
-        assert any(p.tile_shape == inner.shape for p in factorizations(graph))
+        assert any(p.tile_shape == inner.shape for p in Factorizations(graph).all())
 
 
 def sparse_factors() -> tuple[BipartiteGraph, BipartiteGraph]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from rbgp_graphs import ArgumentError, ArgumentTypeError, InfeasibleError, design
 from rbgp_graphs.nn import RBGP4Conv2d, RBGP4Linear, sparsify
-from rbgp_graphs.nn.random_mask import random_mask
 from rbgp_graphs.nn.sparsification import Structure
 
 
@@ -181,12 +181,40 @@ def test_a_model_is_needed() -> None:
         sparsify({}, 0.5)  # type: ignore[arg-type]
 
 
-def test_random_masks_have_exactly_as_many_ones() -> None:
-    for kind in ("unstructured", "block"):
-        mask = random_mask(24, 36, 6, kind, rng=0)
-        assert (mask.shape, mask.num_edges) == ((24, 36), 144)
-    blocks = random_mask(24, 36, 6, "block", rng=0).biadjacency().toarray()
-    side = blocks.reshape(12, 2, 18, 2)
-    assert (side.all(axis=(1, 3)) == side.any(axis=(1, 3))).all()
-    with pytest.raises(ArgumentError, match="kind is 'rows'"):
-        random_mask(4, 4, 2, "rows")  # type: ignore[arg-type]
+def masks_of(model: nn.Module) -> list[torch.Tensor]:
+    return [mask.flatten(1) for name, mask in model.named_buffers() if name.endswith(".mask")]
+
+
+@pytest.mark.parametrize("structure", ["unstructured", "block"])
+def test_random_masks_have_exactly_as_many_ones(structure: Any) -> None:
+    model = network()
+    report = sparsify(model, 0.75, structure=structure)
+    found = masks_of(model)
+    assert [int(mask.sum()) for mask in found] == [
+        layer.weights for layer in report.layers if layer.reason is None
+    ]
+    for mask in found:
+        rows, cols = mask.shape
+        blocks = mask.reshape(rows // 4, 4, cols // 4, 4)
+        whole = blocks.all(3).all(1) == blocks.any(3).any(1)
+        assert bool(whole.all()) == (structure == "block")
+
+
+def test_blocks_become_smaller_where_larger_ones_do_not_fit() -> None:
+    model = nn.Sequential(nn.Linear(18, 24), nn.Linear(24, 18))
+    sparsify(model, 0.5, structure="block", keep_first=False, keep_last=False)
+    for mask in masks_of(model):
+        rows, cols = mask.shape
+        blocks = mask.reshape(rows // 2, 2, cols // 2, 2)
+        assert bool((blocks.all(3).all(1) == blocks.any(3).any(1)).all())
+
+
+def test_every_layer_has_a_random_mask_of_its_own_and_seeds_repeat_them() -> None:
+    drawn = []
+    for rng in (3, np.int64(3), np.random.default_rng(3)):
+        model = nn.Sequential(*(nn.Linear(32, 32) for _ in range(4)))
+        sparsify(model, 0.75, structure="unstructured", rng=rng)
+        drawn.append(masks_of(model))
+        assert not bool((drawn[-1][0] == drawn[-1][1]).all())
+    for mask, same in zip(*drawn[:2], strict=True):
+        assert bool((mask == same).all())

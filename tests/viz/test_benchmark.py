@@ -36,9 +36,9 @@ def test_speedups_are_over_the_fastest_dense_product_of_each_sparsity() -> None:
     ]
     figure = viz.benchmark({"cases": cases})
     ideal = trace(figure, "1 / (1 − sparsity)")
-    assert (ideal.x, ideal.y) == (("50 %", "75 %"), (2, 4))
+    assert (ideal.x, ideal.y) == (("50", "75"), (2, 4))
     own = trace(figure, "this package, row group 4")
-    assert (own.x, own.y) == (("50 %", "75 %"), (0.5, 3))
+    assert (own.x, own.y) == (("50", "75"), (0.5, 3))
     assert trace(figure, "this package, row group 64").y == (4,)
     assert trace(figure, "CSR or BSR, same pattern").y == (1.5,)
     assert trace(figure, "CSR or BSR, same pattern").customdata[0][0] == "same pattern 1"
@@ -55,7 +55,7 @@ def test_the_roofline_counts_each_byte_once() -> None:
     dense = trace(figure, "dense", "y2")
     area = 256 * 512
     assert dense.x == (2 * area * 32 / (4 * (area + (256 + 512) * 32)),)
-    roof = trace(figure, "machine: 100 GFLOP/s, 10 GB/s", "y2")
+    roof = trace(figure, "cost model: 100 GFLOP/s, 10 GB/s", "y2")
     for x, y in zip(roof.x, roof.y, strict=True):
         assert y == min(100, 10 * x)
     assert 10 in roof.x
@@ -64,7 +64,7 @@ def test_the_roofline_counts_each_byte_once() -> None:
 @pytest.mark.parametrize("ceilings", [None, {}, {"operations_per_second": "fast"}, [1]])
 def test_without_known_ceilings_there_is_no_roof(ceilings: Any) -> None:
     figure = viz.benchmark({"cases": [case()], "ceilings": ceilings})
-    assert not [t for t in figure.data if t.name.startswith("machine")]
+    assert not [t for t in figure.data if t.name.startswith("cost model")]
 
 
 @pytest.mark.parametrize(

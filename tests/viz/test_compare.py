@@ -8,6 +8,8 @@ from rbgp_graphs import RBGP4, complete, design, projective_plane, viz
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
 from rbgp_graphs.products import block_sparse, butterfly, n_of_m, unstructured
 from rbgp_graphs.spectral import mask_measures
+from tests.viz.png_reader import read_image
+from tests.viz.test_pattern import shrink
 
 PATTERN = design(64, 64, 0.75)
 PRUNED = sparse.csr_array(np.abs(np.random.default_rng(0).standard_normal((64, 64))) > 1.15)
@@ -28,14 +30,14 @@ def figure() -> Any:
 
 
 def test_pictures_are_the_masks(figure: Any) -> None:
-    pictures = [trace for trace in figure.data if trace.type == "heatmap"]
-    assert len(pictures) == len(PEERS)
+    pictures = figure.layout.images
+    assert len(pictures) == len({picture.xref for picture in pictures}) == len(PEERS)
     for picture, peer in zip(pictures, PEERS.values(), strict=True):
         if hasattr(peer, "mask"):
             expected = peer.mask()
         else:
             expected = (peer.biadjacency() if hasattr(peer, "biadjacency") else peer).toarray()
-        assert np.array_equal(np.asarray(picture.customdata), expected)
+        assert np.array_equal(shrink(read_image(picture), expected.shape), 255 * expected)
 
 
 def test_bars_and_table_are_the_measures(figure: Any) -> None:
@@ -49,8 +51,9 @@ def test_bars_and_table_are_the_measures(figure: Any) -> None:
         assert rows[k][4] == f"{found.cover_ratio:.4f}"
         assert rows[k][5] == ("not defined" if found.delta_r is None else f"{found.delta_r:.4g}")
     csr = sparse.csr_array(PRUNED)
-    assert sizes.x[0] == PATTERN.index_bytes
-    assert sizes.x[5] == 4 * (csr.nnz + 65)
+    # In KiB, from 0.
+    assert sizes.x[0] == PATTERN.index_bytes / 1024
+    assert sizes.x[5] == 4 * (csr.nnz + 65) / 1024
     assert rows[0][8] == f"{PATTERN.index_bytes:,} (product)"
     assert rows[5][8] == f"{4 * (csr.nnz + 65):,} (CSR)"
 

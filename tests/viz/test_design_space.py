@@ -9,7 +9,6 @@ from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
 from rbgp_graphs.selection import Candidate
 from rbgp_graphs.viz.alternative import action_of
 
-# Odd sizes: fields of prime order only, which need no galois.
 CANDIDATES = design_space(30, 30, 0.5, device="default")
 
 

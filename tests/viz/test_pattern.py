@@ -66,7 +66,7 @@ def test_images_are_the_averages_of_the_mask(data: st.DataObject) -> None:
     assert rows[0] - steps[0] < image.y + 0.5 <= rows[0]
     assert cols[0] - steps[1] < image.x + 0.5 <= cols[0] + 1e-4
     expected = averages(mask, raster.row_edges, raster.col_edges)
-    top = expected.max() or 1
+    top = max(expected.max(), min(1, 2 * expected.mean())) or 1
     drawn = shrink(read_image(image), shape) / 255 * top
     np.testing.assert_allclose(drawn, expected, atol=0.5 * top / 255 + 1e-12)
 
@@ -74,13 +74,34 @@ def test_images_are_the_averages_of_the_mask(data: st.DataObject) -> None:
 def test_the_image_of_tiles_lies_below_and_is_the_outer_graph() -> None:
     outer = random_biregular(16, 16, 4, rng=0)
     pattern = RBGP4(outer, (4, 4), projective_plane(3), (1, 1))
-    below, above = viz.pattern(pattern, max_pixels=16).layout.images
+    below, above = viz.pattern(pattern, max_pixels=832 // 4).layout.images
     assert (below.name, above.name) == ("tiles", "mask")
-    tiles = shrink(read_image(below), outer.shape)
-    assert np.array_equal(tiles, 255 * outer.biadjacency(np.uint8).toarray())
+    tiles = shrink(read_image(below), (208, 208))
+    assert np.array_equal(tiles[::13, ::13], 255 * outer.biadjacency(np.uint8).toarray())
+    assert np.array_equal(tiles, np.kron(tiles[::13, ::13], np.ones((13, 13), np.uint8)))
     # plotly.js shows only one of two images with the same place and size.
     assert (below.x, below.y) != (above.x, above.y)
     assert above.x - below.x < 1e-3
+
+
+def test_a_tint_that_the_mask_covers_is_left_out_of_picture_and_legend() -> None:
+    outer = random_biregular(16, 16, 4, rng=0)
+    pattern = RBGP4(outer, (4, 4), projective_plane(3), (1, 1))
+    # A pixel is a tile, and all tiles have the same share of nonzeros.
+    figure = viz.pattern(pattern, max_pixels=16)
+    assert [image.name for image in figure.layout.images] == ["mask"]
+    (swatch,) = figure.select_traces(selector={"name": "tile that exists"})
+    assert swatch.visible is False
+
+
+def test_an_even_area_does_not_look_full() -> None:
+    pattern = TensorProduct(complete(64, 64), projective_plane(2))
+    figure = viz.pattern(pattern, max_pixels=64)
+    (image,) = figure.layout.images
+    # 3 of 7 cells of every pixel, on a scale that ends at 6 of 7.
+    assert set(read_image(image).ravel()) == {round(255 / 2)}
+    (scale,) = (t for t in figure.data if t.type == "scatter" and t.marker.showscale)
+    assert scale.marker.colorbar.ticktext == ("0 %", f"{600 / 7:.4g} % nonzero")
 
 
 def test_cells_tell_zeros_in_tiles_from_zeros_outside() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 
 from rbgp_graphs._validation import require
 from rbgp_graphs.errors import ArgumentTypeError, BackendError
+from rbgp_graphs.gpu.cuda.choices import Choices, choices_file
 from rbgp_graphs.gpu.cuda.machine import cupy_machine, why_missing
 from rbgp_graphs.gpu.cuda.products import Products
 from rbgp_graphs.gpu.cuda.verdicts import Verdicts, verdicts_file
@@ -151,9 +154,26 @@ def _multiply(
         _bring_back(result, out)
 
 
+@contextlib.contextmanager
+def current_products() -> Iterator[Products]:
+    """Give the products of CuPy's current device, which stays the current one meanwhile.
+
+    Raises
+    ------
+    BackendError
+        If no CUDA device can be used here.
+    """
+    reason = why_missing()
+    if reason is not None:
+        raise BackendError(reason)
+    device = _common_device()
+    with _on(device):
+        yield _products(device)
+
+
 @functools.cache
 def _products(device: int) -> Products:
-    return Products(cupy_machine(device), Verdicts(verdicts_file()))
+    return Products(cupy_machine(device), Verdicts(verdicts_file()), Choices(choices_file()))
 
 
 def _common_device(**arrays: Any) -> int:

@@ -29,8 +29,8 @@ _DTYPES = ("float16", "bfloat16")
 _NUMBER_BYTES = 2
 #: Columns of X in a box: 128 bytes, the span of the widest swizzle.
 _SLAB = 64
-#: Sums of one product of tiles; stages hold a multiple, near the length aimed at.
-_STEP, _STAGE_SUMS = 16, 64
+#: Sums of one product of tiles; stages hold a multiple, near the lengths aimed at.
+_STEP, _STAGE_SUMS = 16, (64, 128, 32)
 #: Rows of the side of a product that is not a multiple of 8.
 _TILE = 64
 _MOST_ROWS, _MOST_BUFFERS, _LARGEST_BOX = 128, 4, 256
@@ -150,7 +150,7 @@ def hopper_misfit(
         return f"|V_r| = {size.vr} or |V_b| = {size.vb} exceeds a box of {_LARGEST_BOX}"
     if size.vo * batches > _LARGEST_INDEX:
         return f"{batches} matrices have too many rows"
-    if _first_tile(size, 1) is None:
+    if next(fitting_tiles(size, 1), None) is None:
         return f"two stages of |V_r||V_b| = {size.vr * size.vb} rows exceed shared memory"
     return None
 
@@ -173,18 +173,21 @@ def reaches(shape: tuple[int, ...], row: int, matrix: int) -> bool:
     return row >= shape[2] and (shape[0] == 1 or matrix == shape[1] * row)
 
 
-def _first_tile(size: Dimensions, n: int) -> WarpgroupTile | None:
-    """Return the first tile with room for two stages; rules from structure, not measured."""
-    for tile in _tiles(size, n):
-        if tile.shared_bytes(size) <= SHARED_BYTES:
-            return tile
-    return None
+def fitting_tiles(size: Dimensions, n: int) -> Iterator[WarpgroupTile]:
+    """Yield tiles that fit into shared memory, the one that rules choose first.
+
+    The rules come from the structure of the kernel, not from measurements.
+    """
+    found = itertools.chain.from_iterable(_tiles(size, n, sums) for sums in _STAGE_SUMS)
+    fitting = (tile for tile in found if tile.shared_bytes(size) <= SHARED_BYTES)
+    # Short stages are long ones where a pair is long.
+    yield from dict.fromkeys(fitting)
 
 
-def _tiles(size: Dimensions, n: int) -> Iterator[WarpgroupTile]:
+def _tiles(size: Dimensions, n: int, stage_sums: int) -> Iterator[WarpgroupTile]:
     """Yield tiles, the widest one with most stages first."""
     unit, sums = size.vr * size.vb, size.do * size.di
-    pairs = max(1, _STAGE_SUMS // unit)
+    pairs = max(1, stage_sums // unit)
     if unit % _STEP:
         pairs = max(2, pairs // 2 * 2)
     pairs = min(pairs, sums)
@@ -289,8 +292,7 @@ def hopper_candidate(
     fit = {"batches": batches, "aligned": aligned, "capability": capability}
     if hopper_misfit(size, dtype, **fit) is not None:  # type: ignore[arg-type]
         return None
-    tile = _first_tile(size, n)
-    assert tile is not None
+    tile = next(fitting_tiles(size, n))
     return hopper_launch(size, dtype, n, batches=batches, activation=activation, tile=tile)
 
 

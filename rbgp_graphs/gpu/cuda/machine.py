@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +17,8 @@ from rbgp_graphs.gpu.cuda.tensor_map import TensorMap, driver_encoder
 
 #: The oldest devices that the kernels are written for.
 OLDEST_CAPABILITY = (7, 0)
+#: Large enough that a launch takes the host less time than the fastest devices need to fill it.
+_FILLED_BYTES = 1 << 28
 
 
 class Machine(Protocol):
@@ -39,6 +41,10 @@ class Machine(Protocol):
         """Bytes of shared memory that a block can ask for."""
 
     @property
+    def multiprocessors(self) -> int:
+        """How many multiprocessors the device has."""
+
+    @property
     def identity(self) -> dict[str, str]:
         """What a verdict on a kernel depends on: device, driver, versions."""
 
@@ -53,6 +59,9 @@ class Machine(Protocol):
 
         None is passed as a null pointer, a `TensorMap` as the device's own form of it.
         """
+
+    def seconds(self, work: Callable[[], None], repeats: int) -> float:
+        """Return the mean time that the device takes for some work, by its own clock."""
 
 
 class CuPyMachine:
@@ -89,6 +98,7 @@ class CuPyMachine:
             )
         most = int(properties.get("sharedMemPerBlockOptin", STANDARD_SHARED_BYTES))
         self.shared_limit = min(most, LARGE_SHARED_BYTES)
+        self.multiprocessors = int(properties.get("multiProcessorCount", 1))
         name = properties["name"]
         self._name = name.decode() if isinstance(name, bytes) else str(name)
         self._kernels: dict[tuple[Any, ...], Any] = {}
@@ -134,6 +144,23 @@ class CuPyMachine:
             ready,
             shared_mem=launch.shared_bytes,
         )
+
+    def seconds(self, work: Callable[[], None], repeats: int) -> float:
+        """Return the mean time of some work between two events of the current stream.
+
+        A buffer is filled first, once for each repeat, so that all work is in the queue when
+        the device comes to it and the time of the host does not count. Waits for the device.
+        """
+        start, stop = self._cupy.cuda.Event(), self._cupy.cuda.Event()
+        buffer = self._cupy.empty(_FILLED_BYTES, self._cupy.uint8)
+        for _ in range(repeats):
+            buffer.fill(0)
+        start.record()
+        for _ in range(repeats):
+            work()
+        stop.record()
+        stop.synchronize()
+        return float(self._cupy.cuda.get_elapsed_time(start, stop)) / 1e3 / repeats
 
     def _ready(self, argument: Any) -> Any:
         """Return an argument as CuPy takes it."""

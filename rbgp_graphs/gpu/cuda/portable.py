@@ -6,6 +6,8 @@ so there is one model of the layout.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from rbgp_graphs.gpu.cuda.launch import (
@@ -25,6 +27,8 @@ from rbgp_graphs.gpu.cuda.tables import Dimensions
 _THREADS = 256
 #: Values of a row that a stage should hold at least, so that its barrier costs little.
 _STAGE_VALUES = 16
+#: Sums that a thread can keep in registers next to all else, in 32 bits.
+_MOST_SUMS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +153,33 @@ def forward_tile(size: Dimensions, dtype: str, n: int, shared_limit: int) -> For
     return replace(tile, column_lanes=column_lanes, vectors=vectors, pairs=0)
 
 
+def forward_tiles(size: Dimensions, dtype: str, n: int) -> Iterator[ForwardTile]:
+    """Yield tiles that the forward kernel could compute, for a tuner to choose from."""
+    number_bytes, _, total = NUMBER_TYPES[dtype]
+    vector = min(VECTOR_BYTES // number_bytes, power_of_two_from(n))
+    most = _MOST_SUMS // (2 if total == "double" else 1)
+    for rows, vectors, lanes, threads in itertools.product(
+        (1, 2, 4, 8), (1, 2), (8, 16, 32), (128, 256)
+    ):
+        is_too_wide = lanes * vectors * vector >= 2 * n + vector * vectors
+        if rows > power_of_two_from(size.group) or rows * vectors * vector > most or is_too_wide:
+            continue
+        row_lanes = min(threads // lanes, power_of_two_from(-(-size.group // rows)))
+        groups = min(threads // (lanes * row_lanes), power_of_two_from(size.ui))
+        for values, buffers in itertools.product((16, 32, 64), (2, 3)):
+            pairs = min(size.pairs, max(1, values // size.pair))
+            yield ForwardTile(
+                rows=rows,
+                row_lanes=row_lanes,
+                column_lanes=lanes,
+                vectors=vectors,
+                vector=vector,
+                groups=groups,
+                pairs=pairs,
+                buffers=buffers,
+            )
+
+
 def forward_launch(
     size: Dimensions,
     dtype: str,
@@ -266,6 +297,34 @@ def sampled_tile(size: Dimensions, dtype: str, n: int, shared_limit: int) -> Sam
             return replace(tile, columns=8 * vector, staged=False)
         tile = replace(tile, columns=round_up(tile.columns // 2, vector))
     return tile
+
+
+def sampled_tiles(size: Dimensions, dtype: str, n: int) -> Iterator[SampledTile]:
+    """Yield tiles that the sampled kernel could compute, for a tuner to choose from."""
+    number_bytes, _, total = NUMBER_TYPES[dtype]
+    vector = min(VECTOR_BYTES // number_bytes, power_of_two_from(n))
+    most = _MOST_SUMS // (4 if total == "double" else 2)
+    for rows, values, lanes, threads in itertools.product(
+        (1, 2, 4, 8), (1, 2, 4, 8), (4, 8, 16), (128, 256)
+    ):
+        is_larger = rows > power_of_two_from(size.group) or values > power_of_two_from(size.pair)
+        if is_larger or rows * values > most:
+            continue
+        value_lanes = min(lanes, power_of_two_from(-(-size.pair // values)))
+        row_lanes = min(threads // value_lanes, 16, power_of_two_from(-(-size.group // rows)))
+        groups = min(threads // (value_lanes * row_lanes), power_of_two_from(size.ui))
+        for pieces, buffers in itertools.product((2, 4, 8), (2, 3)):
+            yield SampledTile(
+                rows=rows,
+                values=values,
+                row_lanes=row_lanes,
+                value_lanes=value_lanes,
+                groups=groups,
+                columns=min(pieces * vector, round_up(n, vector)),
+                vector=vector,
+                staged=True,
+                buffers=buffers,
+            )
 
 
 def sampled_launch(

@@ -3,59 +3,34 @@
 from __future__ import annotations
 
 import functools
-import math
 import warnings
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
-
 from rbgp_graphs.gpu.cuda import gather
-from rbgp_graphs.gpu.cuda.hopper import hopper_candidate, reaches, tensor_maps
+from rbgp_graphs.gpu.cuda.checks import Checks, verdict_of
+from rbgp_graphs.gpu.cuda.choices import Choice, Choices, choice_key
+from rbgp_graphs.gpu.cuda.hopper import reaches
 from rbgp_graphs.gpu.cuda.launch import VECTOR_BYTES, Launch
 from rbgp_graphs.gpu.cuda.machine import Machine
-from rbgp_graphs.gpu.cuda.portable import forward_launch, sampled_launch, transpose_launch
-from rbgp_graphs.gpu.cuda.tables import (
-    Dimensions,
-    Tables,
-    TransposeSources,
-    dimensions,
-    tables,
-    transpose_sources,
+from rbgp_graphs.gpu.cuda.plans import Plan, Problem, all_plans, usual_plans
+from rbgp_graphs.gpu.cuda.portable import transpose_launch
+from rbgp_graphs.gpu.cuda.prepared import (
+    Prepared,
+    PreparedTranspose,
+    are_rows_aligned,
+    as_contiguous,
+    as_matrices,
+    matrix_stride,
+    row_stride,
 )
-from rbgp_graphs.gpu.cuda.tensor_core import tensor_core_candidate
+from rbgp_graphs.gpu.cuda.runs import run_forward, run_sampled, run_transpose
 from rbgp_graphs.gpu.cuda.verdicts import Verdict, Verdicts, verdict_key
 from rbgp_graphs.products import RBGP4
 
-#: Distance of the smallest numbers of float16.
-_SMALLEST_HALF = 2.0**-24
-#: Numbers in the random sequence of a check; prime, so that no row repeats its neighbour.
-_CHECK_NUMBERS = 4099
-
-
-class _Prepared:
-    """A pattern with its tables on a device."""
-
-    def __init__(self, pattern: RBGP4, xp: Any) -> None:
-        self.size: Dimensions = dimensions(pattern)
-        own = tables(pattern)
-        self.tables = Tables(
-            outer_columns=xp.asarray(own.outer_columns),
-            outer_tables=xp.asarray(own.outer_tables),
-            inner_columns=xp.asarray(own.inner_columns),
-        )
-
-
-class _PreparedTranspose(_Prepared):
-    """The transposed pattern, and where its values come from."""
-
-    def __init__(self, pattern: RBGP4, xp: Any) -> None:
-        super().__init__(pattern.T, xp)
-        sources = transpose_sources(pattern)
-        self.sources = TransposeSources(
-            outer=xp.asarray(sources.outer), inner=xp.asarray(sources.inner)
-        )
+#: Problems whose launches are kept ready.
+_MOST_READY = 4096
 
 
 class Products:
@@ -71,13 +46,20 @@ class Products:
         The device.
     verdicts : Verdicts
         What is known of its kernels.
+    choices : Choices, optional
+        What a tuner has found to be fastest on it.
     """
 
-    def __init__(self, machine: Machine, verdicts: Verdicts) -> None:
-        self._machine = machine
+    def __init__(
+        self, machine: Machine, verdicts: Verdicts, choices: Choices | None = None
+    ) -> None:
+        self.machine = machine
         self._verdicts = verdicts
-        self._prepared: dict[tuple[int, bool], _Prepared] = {}
+        self._choices = Choices(None) if choices is None else choices
+        self._checks = Checks(machine)
+        self._prepared: dict[tuple[int, bool], Prepared] = {}
         self._usable: dict[str, bool] = {}
+        self._ready: dict[tuple[Any, ...], Launch | None] = {}
 
     def forward(
         self,
@@ -109,18 +91,18 @@ class Products:
         transposed : bool
             Whether A stands for its transpose.
         """
-        xp = self._machine.xp
+        xp = self.machine.xp
         if transposed:
             values = self.transpose_values(pattern, values)
-        prepared = self._prepare(pattern, transposed)
+        prepared = self.prepare(pattern, transposed=transposed)
         if out.size == 0:
             return
-        operand, result = _matrices(xp, X), _matrices(xp, out, is_result=True)
+        operand, result = as_matrices(xp, X), as_matrices(xp, out, is_result=True)
         total = xp.float64 if out.dtype == xp.float64 else xp.float32
         offset = None if bias is None else xp.ascontiguousarray(bias, dtype=total)
-        values = self._as_kernel_input(values)
+        values = as_contiguous(self.machine, values)
         self._forward(prepared, values, operand, result, offset, activation)
-        if not _share_memory(self._machine, result, out):
+        if self.machine.address(result) != self.machine.address(out):
             out[...] = result.reshape(out.shape)
 
     def sampled(self, pattern: RBGP4, dY: Any, X: Any, out: Any) -> None:
@@ -137,25 +119,28 @@ class Products:
         out : array, shape (rows, row_degree)
             The result, of the operands' dtype, summed over the leading axes.
         """
-        xp = self._machine.xp
-        prepared = self._prepare(pattern, transposed=False)
+        xp = self.machine.xp
+        prepared = self.prepare(pattern, transposed=False)
         if out.size == 0:
             return
-        left, right = _matrices(xp, dY), _matrices(xp, X)
+        left, right = as_matrices(xp, dY), as_matrices(xp, X)
         if right.size == 0:
             out[...] = 0
             return
-        result = out if out.flags.c_contiguous else xp.empty(out.shape, out.dtype)
-        aligned = self._is_aligned(left) and self._is_aligned(right)
-        launch = sampled_launch(
-            prepared.size,
-            out.dtype.name,
-            right.shape[2],
-            aligned=aligned,
-            shared_limit=self._machine.shared_limit,
+        fits = out.flags.c_contiguous and self.machine.address(out) % VECTOR_BYTES == 0
+        result = out if fits else xp.empty(out.shape, out.dtype)
+        problem = Problem(
+            product="sampled",
+            size=prepared.size,
+            dtype=out.dtype.name,
+            n=right.shape[2],
+            batches=right.shape[0],
+            rows_aligned=self._are_aligned(left, right),
         )
-        if self._first_usable([launch], lambda one: self._check_sampled(one, prepared, out.dtype)):
-            self._launch_sampled(launch, prepared, left, right, result)
+        check = functools.partial(self._checks.sampled, prepared=prepared, dtype=out.dtype)
+        launch = self._launch_for(problem, None, check)
+        if launch is not None:
+            run_sampled(self.machine, launch, prepared, left, right, result)
         else:
             found = gather.sampled(xp, prepared.size, prepared.tables, left, right)
             result[...] = found.astype(result.dtype)
@@ -164,19 +149,21 @@ class Products:
 
     def transpose_values(self, pattern: RBGP4, values: Any) -> Any:
         """Return the values of the transposed matrix as a new array, shape (cols, col_degree)."""
-        xp = self._machine.xp
-        prepared = self._prepare(pattern, transposed=True)
-        assert isinstance(prepared, _PreparedTranspose)
-        size = prepared.size
+        xp = self.machine.xp
+        prepared = self.prepare(pattern, transposed=True)
+        assert isinstance(prepared, PreparedTranspose)
+        size = prepared.own_size
         source = xp.ascontiguousarray(values)
         result = xp.empty((size.rows, size.row_degree), source.dtype)
-        launch = transpose_launch(size, source.dtype.name)
-
-        check = functools.partial(self._check_transpose, prepared=prepared, dtype=source.dtype)
-        if self._first_usable([launch], check):
-            self._launch_transpose(launch, prepared, source, result)
+        key = ("transpose", size, source.dtype.name)
+        if key not in self._ready:
+            check = functools.partial(self._checks.transpose, prepared=prepared, dtype=source.dtype)
+            self._keep(key, [transpose_launch(size, source.dtype.name)], check)
+        launch = self._ready[key]
+        if launch is not None:
+            run_transpose(self.machine, launch, prepared, source, result)
             return result
-        return self._gather_transpose(prepared, source)
+        return gather.transpose_values(size, prepared.own_tables, prepared.sources, source)
 
     def check(self, pattern: RBGP4, dtype: Any, n: int, activation: str | None) -> list[Verdict]:
         """Run every kernel that these products could use, on random numbers.
@@ -198,51 +185,66 @@ class Products:
             One for each kernel, of now and not of an earlier run, compared with tier 0. Then
             one of tier 0 itself, compared with NumPy.
         """
-        transposed = self._prepare(pattern, transposed=True)
-        assert isinstance(transposed, _PreparedTranspose)
-        verdicts = []
-        aligned = n * dtype.itemsize % VECTOR_BYTES == 0
-        for prepared in (self._prepare(pattern, transposed=False), transposed):
-            for launch in self._forward_launches(
-                prepared.size, dtype.name, n, 1, aligned, activation
-            ):
-                check = self._check_forward
-                verdicts.append(self._try(launch, check, prepared, dtype, n, activation))
-        prepared, limit = self._prepare(pattern, transposed=False), self._machine.shared_limit
-        sampled = sampled_launch(prepared.size, dtype.name, n, aligned=aligned, shared_limit=limit)
-        verdicts.append(self._try(sampled, self._check_sampled, prepared, dtype))
-        launch = transpose_launch(transposed.size, dtype.name)
-        verdicts.append(self._try(launch, self._check_transpose, transposed, dtype))
-        problem = _problem_of(lambda: self._check_gather(pattern, prepared))
-        return [*verdicts, Verdict(variant="gather()", problem=problem)]
+        plain = self.prepare(pattern, transposed=False)
+        transposed = self.prepare(pattern, transposed=True)
+        assert isinstance(transposed, PreparedTranspose)
+        of, aligned = self._checks, n * dtype.itemsize % VECTOR_BYTES == 0
+        runs: list[tuple[Launch, Callable[..., str | None], tuple[Any, ...]]] = []
+        for prepared in (plain, transposed):
+            problem = Problem(
+                product="forward",
+                size=prepared.size,
+                dtype=dtype.name,
+                n=n,
+                rows_aligned=aligned,
+            )
+            for plan in usual_plans(problem, self.machine):
+                launch = plan.launch(problem, activation)
+                runs.append((launch, of.forward, (prepared, dtype, n, activation)))
+        problem = Problem(
+            product="sampled", size=plain.size, dtype=dtype.name, n=n, rows_aligned=aligned
+        )
+        for plan in usual_plans(problem, self.machine):
+            runs.append((plan.launch(problem), of.sampled, (plain, dtype)))
+        ordering = transpose_launch(transposed.own_size, dtype.name)
+        runs.append((ordering, of.transpose, (transposed, dtype)))
+        verdicts = [
+            verdict_of(launch.variant, functools.partial(check, launch, *arguments))
+            for launch, check, arguments in runs
+        ]
+        return [*verdicts, verdict_of("gather()", lambda: of.gather(pattern, plain))]
 
     # Choice of a kernel ---------------------------------------------------------------------
 
     def _forward(
         self,
-        prepared: _Prepared,
+        prepared: Prepared,
         values: Any,
         X: Any,
         Y: Any,
         bias: Any,
         activation: str | None,
     ) -> None:
-        aligned = self._is_aligned(X) and self._is_aligned(Y)
         batches, _, n = X.shape
-        launches = self._forward_launches(
-            prepared.size, X.dtype.name, n, batches, aligned, activation
+        problem = Problem(
+            product="forward",
+            size=prepared.size,
+            dtype=X.dtype.name,
+            n=n,
+            batches=batches,
+            rows_aligned=self._are_aligned(X, Y),
         )
-        if not reaches(X.shape, _row(X), _matrix(X)):
-            launches = [launch for launch in launches if launch.kernel != "hopper"]
-        launch = self._first_usable(
-            launches, lambda one: self._check_forward(one, prepared, X.dtype, n, activation)
+        check = functools.partial(
+            self._checks.forward, prepared=prepared, dtype=X.dtype, n=n, activation=activation
         )
+        is_one_tensor = reaches(X.shape, row_stride(X), matrix_stride(X))
+        launch = self._launch_for(problem, activation, check, is_one_tensor=is_one_tensor)
         if launch is not None:
-            self._launch_forward(launch, prepared, values, X, Y, bias)
+            run_forward(self.machine, launch, prepared, values, X, Y, bias)
             return
         result = gather.forward(
-            self._machine.xp,
-            self._machine.special,
+            self.machine.xp,
+            self.machine.special,
             prepared.size,
             prepared.tables,
             values,
@@ -252,45 +254,57 @@ class Products:
         )
         Y[...] = result.astype(Y.dtype)
 
-    def _forward_launches(
+    def _launch_for(
         self,
-        size: Dimensions,
-        dtype: str,
-        n: int,
-        batches: int,
-        aligned: bool,
+        problem: Problem,
         activation: str | None,
-    ) -> list[Launch]:
-        """Return launches for a product, the one expected to be fastest first."""
-        problem: dict[str, Any] = {
-            "batches": batches,
-            "aligned": aligned,
-            "activation": activation,
-        }
-        capability, limit = self._machine.capability, self._machine.shared_limit
-        hopper = hopper_candidate(size, dtype, n, capability=capability, **problem)
-        problem["shared_limit"] = limit
-        tensor_core = tensor_core_candidate(size, dtype, n, capability=capability, **problem)
-        portable = forward_launch(size, dtype, n, **problem)
-        return [launch for launch in (hopper, tensor_core, portable) if launch is not None]
-
-    def _first_usable(
-        self, launches: Iterable[Launch], check: Callable[[Launch], str | None]
+        check: Callable[[Launch], str | None],
+        *,
+        is_one_tensor: bool = True,
     ) -> Launch | None:
-        """Return the first launch whose kernel agrees with tier 0 on this device."""
-        for launch in launches:
-            if launch.fits and self._is_usable(launch, check):
-                return launch
-        return None
+        """Return the launch for a problem, or None if tier 0 has to do it."""
+        key = (problem, activation, is_one_tensor)
+        if key not in self._ready:
+            launches = (
+                plan.launch(problem, activation)
+                for plan in self._plans(problem)
+                if is_one_tensor or plan.kernel != "hopper"
+            )
+            self._keep(key, launches, check)
+        return self._ready[key]
 
-    def _is_usable(self, launch: Launch, check: Callable[[Launch], str | None]) -> bool:
-        key = verdict_key(self._machine.identity, launch)
+    def _keep(
+        self,
+        key: tuple[Any, ...],
+        launches: Iterable[Launch],
+        check: Callable[[Launch], str | None],
+    ) -> None:
+        """Remember the first launch whose kernel agrees with tier 0 on this device."""
+        found = (one for one in launches if one.fits and self.is_usable(one, check))
+        first = next(found, None)
+        if len(self._ready) >= _MOST_READY:
+            self._ready.clear()
+        self._ready[key] = first
+
+    def _plans(self, problem: Problem) -> list[Plan]:
+        """Return plans, the one expected to be fastest first: that of a tuner, then the usual."""
+        usual = usual_plans(problem, self.machine)
+        choice = self._choices.find(choice_key(self.machine.identity, problem))
+        if choice is None:
+            return usual
+        # A name in a file chooses among the plans of this version, and can do nothing else.
+        tuned = (p for p in (*usual, *all_plans(problem, self.machine)) if p.name == choice.plan)
+        return [*filter(None, [next(tuned, None)]), *usual]
+
+    def is_usable(self, launch: Launch, check: Callable[[Launch], str | None]) -> bool:
+        """Return whether a kernel agrees with tier 0 on this device; check it if need be."""
+        key = verdict_key(self.machine.identity, launch)
         known = self._usable.get(key)
         if known is not None:
             return known
         verdict = self._verdicts.find(key)
         if verdict is None:
-            verdict = self._try(launch, check)
+            verdict = verdict_of(launch.variant, lambda: check(launch))
             self._verdicts.add(key, verdict)
         if verdict.problem is not None:
             warnings.warn(
@@ -302,215 +316,22 @@ class Products:
         self._usable[key] = verdict.problem is None
         return self._usable[key]
 
-    @staticmethod
-    def _try(launch: Launch, check: Callable[..., str | None], *arguments: Any) -> Verdict:
-        problem = _problem_of(lambda: check(launch, *arguments))
-        return Verdict(variant=launch.variant, problem=problem)
-
-    # Checks at first use --------------------------------------------------------------------
-
-    def _check_forward(
-        self,
-        launch: Launch,
-        prepared: _Prepared,
-        dtype: Any,
-        n: int,
-        activation: str | None,
-    ) -> str | None:
-        """Compare a kernel with tier 0 on random numbers in this pattern."""
-        xp, size = self._machine.xp, prepared.size
-        # Two matrices, a few columns more than one block has, and all ends of rows aligned.
-        n = min(n, 272)
-        values = self._numbers((size.rows, size.row_degree), dtype)
-        X = self._numbers((2, size.cols, n), dtype)
-        total = xp.float64 if dtype == xp.float64 else xp.float32
-        bias = self._numbers((size.rows,), total)
-        Y = self._poisoned((2, size.rows, n), dtype)
-        self._launch_forward(launch, prepared, values, X, Y, bias)
-        arguments = (xp, self._machine.special, size, prepared.tables)
-        expected = gather.forward(*arguments, values, X, bias, activation)
-        magnitude = gather.forward(
-            *arguments, abs(values.astype(total)), abs(X.astype(total)), abs(bias), None
-        )
-        return _difference(xp, Y, expected, magnitude, size.row_degree + 9)
-
-    def _check_sampled(self, launch: Launch, prepared: _Prepared, dtype: Any) -> str | None:
-        xp, size = self._machine.xp, prepared.size
-        # More columns than one stage has.
-        n = 136
-        X = self._numbers((2, size.cols, n), dtype)
-        dY = self._numbers((2, size.rows, n), dtype)
-        result = self._poisoned((size.rows, size.row_degree), dtype)
-        self._launch_sampled(launch, prepared, dY, X, result)
-        expected = gather.sampled(xp, size, prepared.tables, dY, X)
-        total = xp.float64 if dtype == xp.float64 else xp.float32
-        sizes = (abs(operand.astype(total)) for operand in (dY, X))
-        magnitude = gather.sampled(xp, size, prepared.tables, *sizes)
-        return _difference(xp, result, expected, magnitude, 2 * n)
-
-    def _check_transpose(
-        self, launch: Launch, prepared: _PreparedTranspose, dtype: Any
-    ) -> str | None:
-        xp, size = self._machine.xp, prepared.size
-        values = self._numbers((size.cols, size.nnz // size.cols), dtype)
-        ordered = self._poisoned((size.rows, size.row_degree), dtype)
-        self._launch_transpose(launch, prepared, values, ordered)
-        expected = self._gather_transpose(prepared, values)
-        # bfloat16 is new to CuPy, and little more than its conversion can be relied on.
-        is_same = ordered.astype(xp.float64) == expected.astype(xp.float64)
-        return None if bool(is_same.all()) else "values at wrong places"
-
-    def _check_gather(self, pattern: RBGP4, prepared: _Prepared) -> str | None:
-        """Compare tier 0 in float64 with the same on the CPU."""
-        xp, size, special = self._machine.xp, prepared.size, self._machine.special
-        values = self._numbers((size.rows, size.row_degree), np.dtype(np.float64))
-        X = self._numbers((1, size.cols, 5), np.dtype(np.float64))
-        Y = gather.forward(xp, special, size, prepared.tables, values, X, None, None)
-        values, X, Y = (self._machine.to_host(array) for array in (values, X, Y))
-        arguments = (np, None, size, tables(pattern))
-        expected = gather.forward(*arguments, values, X, None, None)
-        magnitude = gather.forward(*arguments, abs(values), abs(X), None, None)
-        return _difference(np, Y, expected, magnitude, size.row_degree)
-
-    def _poisoned(self, shape: tuple[int, ...], dtype: Any) -> Any:
-        """Return an array of NaN, which a kernel has to write over."""
-        return self._machine.xp.full(shape, np.nan, np.float32).astype(dtype)
-
-    def _numbers(self, shape: tuple[int, ...], dtype: Any) -> Any:
-        """Return normal numbers: a random sequence, again and again."""
-        xp = self._machine.xp
-        sequence = np.random.default_rng(0).standard_normal(_CHECK_NUMBERS).astype(np.float32)
-        count = math.prod(shape)
-        places = xp.arange(count, dtype=xp.int64) % _CHECK_NUMBERS
-        return xp.asarray(sequence)[places].astype(dtype).reshape(shape)
-
-    # Launches -------------------------------------------------------------------------------
-
-    def _launch_forward(
-        self,
-        launch: Launch,
-        prepared: _Prepared,
-        values: Any,
-        X: Any,
-        Y: Any,
-        bias: Any,
-    ) -> None:
-        own, operands = prepared.tables, (values, X)
-        strides: tuple[int, ...] = (_row(X), _row(Y), _matrix(X), _matrix(Y))
-        if launch.kernel == "hopper":
-            operands = tensor_maps(launch, prepared.size, X.dtype.name, values, X, _row(X))
-            strides = (_row(Y), _matrix(Y))
-        arguments = [*operands, Y, bias, own.outer_columns, own.outer_tables, own.inner_columns]
-        arguments += [*_int32(X.shape[2], X.shape[0]), *_int64(*strides)]
-        self._machine.run(launch, arguments)
-
-    def _launch_sampled(
-        self, launch: Launch, prepared: _Prepared, dY: Any, X: Any, result: Any
-    ) -> None:
-        own = prepared.tables
-        arguments = [dY, X, result, own.outer_columns, own.outer_tables, own.inner_columns]
-        arguments += [*_int32(X.shape[2], X.shape[0])]
-        arguments += [*_int64(_row(dY), _row(X), _matrix(dY), _matrix(X))]
-        self._machine.run(launch, arguments)
-
-    def _launch_transpose(
-        self, launch: Launch, prepared: _PreparedTranspose, values: Any, result: Any
-    ) -> None:
-        size, sources = prepared.size, prepared.sources
-        arguments = [values, result, prepared.tables.outer_tables, sources.outer, sources.inner]
-        arguments += [*_int32(size.uo * size.do // size.vo, size.ui * size.di // size.vi)]
-        self._machine.run(launch, [*arguments, *_int64(size.nnz)])
-
-    def _gather_transpose(self, prepared: _PreparedTranspose, values: Any) -> Any:
-        return gather.transpose_values(prepared.size, prepared.tables, prepared.sources, values)
+    def choose(self, problem: Problem, choice: Choice) -> None:
+        """Use a plan for a problem from now on, here and in later processes."""
+        self._choices.add(choice_key(self.machine.identity, problem), choice)
+        self._ready.clear()
 
     # Arrays ---------------------------------------------------------------------------------
 
-    def _prepare(self, pattern: RBGP4, transposed: bool) -> _Prepared:
+    def prepare(self, pattern: RBGP4, *, transposed: bool) -> Prepared:
+        """Return a pattern, or its transpose, with its tables on the device."""
         key = (id(pattern), transposed)
         prepared = self._prepared.get(key)
         if prepared is None:
-            kind = _PreparedTranspose if transposed else _Prepared
-            prepared = self._prepared[key] = kind(pattern, self._machine.xp)
+            kind = PreparedTranspose if transposed else Prepared
+            prepared = self._prepared[key] = kind(pattern, self.machine.xp)
             weakref.finalize(pattern, self._prepared.pop, key, None)
         return prepared
 
-    def _is_aligned(self, matrices: Any) -> bool:
-        """Return whether every row starts where a thread can load its widest piece."""
-        strides = (_row(matrices), _matrix(matrices))
-        return self._machine.address(matrices) % VECTOR_BYTES == 0 and not any(
-            stride * matrices.itemsize % VECTOR_BYTES for stride in strides
-        )
-
-    def _as_kernel_input(self, values: Any) -> Any:
-        """Return values without gaps that start where a thread can load its widest piece."""
-        contiguous = self._machine.xp.ascontiguousarray(values)
-        if self._machine.address(contiguous) % VECTOR_BYTES:
-            return contiguous.copy()
-        return contiguous
-
-
-def _problem_of(check: Callable[[], str | None]) -> str | None:
-    """Return what a check finds; an error counts as a finding, except that memory is short."""
-    try:
-        return check()
-    except MemoryError:
-        raise
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-
-
-def _matrices(xp: Any, array: Any, *, is_result: bool = False) -> Any:
-    """Return a batch of matrices (batch, rows, n) with neighbouring entries in a row.
-
-    A view if the strides allow it. What is to be written to is otherwise a new array.
-    """
-    matrices = array[None] if array.ndim == 2 else array
-    itemsize = array.itemsize
-    if matrices.ndim == 3 and (matrices.strides[2] == itemsize or matrices.shape[2] == 1):
-        row, matrix = matrices.strides[1], matrices.strides[0]
-        if row >= 0 and matrix >= 0 and not row % itemsize and not matrix % itemsize:
-            return matrices
-    shape = (math.prod(array.shape[:-2]), *array.shape[-2:])
-    if is_result:
-        return xp.empty(shape, array.dtype)
-    return xp.ascontiguousarray(array).reshape(shape)
-
-
-def _share_memory(machine: Machine, a: Any, b: Any) -> bool:
-    return machine.address(a) == machine.address(b)
-
-
-def _row(matrices: Any) -> int:
-    """Return the distance of rows, in entries."""
-    return int(matrices.strides[1] // matrices.itemsize)
-
-
-def _matrix(matrices: Any) -> int:
-    return int(matrices.strides[0] // matrices.itemsize)
-
-
-def _int32(*numbers: int) -> tuple[np.int32, ...]:
-    return tuple(np.int32(number) for number in numbers)
-
-
-def _int64(*numbers: int) -> tuple[np.int64, ...]:
-    return tuple(np.int64(number) for number in numbers)
-
-
-def _difference(xp: Any, result: Any, expected: Any, magnitude: Any, terms: int) -> str | None:
-    """Say by how much a result is off, or None if rounding explains it.
-
-    `terms` roundings of the sums on either side, and one of the result. An activation changes
-    nothing by more than 1.13 times what changed before it.
-    """
-    sums = float(xp.finfo(expected.dtype).eps)
-    stored = {"bfloat16": 2.0**-7, "float16": 2.0**-10}.get(result.dtype.name, sums)
-    bound = 2.3 * terms * sums * magnitude + stored * abs(expected)
-    if result.dtype.name == "float16":
-        bound += _SMALLEST_HALF
-    error = abs(result.astype(expected.dtype) - expected)
-    if bool((error <= bound).all()):
-        return None
-    worst = xp.nan_to_num(error / bound, nan=xp.inf)
-    return f"wrong results, up to {float(worst.max()):.3g} times what rounding explains"
+    def _are_aligned(self, *matrices: Any) -> bool:
+        return all(are_rows_aligned(self.machine, one) for one in matrices)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
@@ -17,7 +18,8 @@ def kernel_source(name: str) -> str:
     Parameters
     ----------
     name : str
-        File name without suffix: "forward", "sampled", "transpose", "tensor_core" or "hopper".
+        File name without suffix: "forward", "sampled", "transpose", "tensor_core",
+        "sampled_tensor_core" or "hopper".
 
     Returns
     -------
@@ -46,6 +48,18 @@ def kernel_source(name: str) -> str:
                 yield f'#line {number + 1} "{file}"'
 
     return "\n".join([f'#line 1 "{name}.cu"', *expand(f"{name}.cu"), ""])
+
+
+@functools.cache
+def kernels_digest() -> str:
+    """Return a word that changes when the source of any kernel changes."""
+    folder = resources.files("rbgp_graphs.gpu.cuda") / "kernels"
+    files = sorted((file for file in folder.iterdir()), key=lambda file: file.name)
+    state = hashlib.sha256()
+    for file in files:
+        if file.name.endswith((".cu", ".cuh")):
+            state.update(file.name.encode() + b"\0" + file.read_bytes())
+    return state.hexdigest()
 
 
 def macro_options(macros: Mapping[str, int | str]) -> tuple[str, ...]:

@@ -76,6 +76,17 @@ class WarpTile:
         return 32 * self.row_warps * self.column_warps * self.groups
 
 
+def suits(dtype: str, capability: tuple[int, int]) -> bool:
+    """Return whether a device has the instructions for a dtype.
+
+    Examples
+    --------
+    >>> suits("float16", (8, 0)), suits("float16", (7, 5)), suits("float32", (9, 0))
+    (True, False, False)
+    """
+    return dtype in _DTYPES and capability >= OLDEST_CAPABILITY
+
+
 def warp_tile(size: Dimensions, n: int, shared_limit: int) -> WarpTile | None:
     """Choose a tile, or return None if no stage fits into shared memory.
 
@@ -109,6 +120,31 @@ def _tiles(size: Dimensions, n: int) -> Iterator[WarpTile]:
                     pairs=min(size.pairs, max(1, values // size.pair)),
                     # A whole slab is worth its place if the groups of a block use most of it.
                     compact=few * size.di < size.vi,
+                )
+
+
+def warp_tiles(size: Dimensions, n: int) -> Iterator[WarpTile]:
+    """Yield tiles that the kernel could compute, for a tuner to choose from."""
+    steps = -(-n // _STEP_COLUMNS)
+    for row_steps, row_warps, column_steps, column_warps in itertools.product(
+        (1, 2, 4, 8), (1, 2, 4), (1, 2, 4), (1, 2, 4)
+    ):
+        rows, columns = _STEP_ROWS * row_steps * row_warps, column_steps * column_warps
+        if rows >= 2 * size.group + _STEP_ROWS or columns >= 2 * steps + 1:
+            continue
+        for warps, values, buffers in itertools.product((4, 8), (16, 32, 64, 128), (2, 3, 4)):
+            groups = min(warps // (row_warps * column_warps), power_of_two_from(size.ui))
+            pairs = min(size.pairs, max(1, values // size.pair))
+            if groups:
+                yield WarpTile(
+                    row_steps=row_steps,
+                    column_steps=column_steps,
+                    row_warps=row_warps,
+                    column_warps=column_warps,
+                    groups=groups,
+                    pairs=pairs,
+                    compact=groups * size.di < size.vi,
+                    buffers=buffers,
                 )
 
 
@@ -197,7 +233,7 @@ def tensor_core_candidate(
     >>> tensor_core_candidate(size, "float16", 256, capability=(7, 5)) is None
     True
     """
-    if dtype not in _DTYPES or capability < OLDEST_CAPABILITY:
+    if not suits(dtype, capability):
         return None
     tile = warp_tile(size, n, shared_limit)
     if tile is None:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
-import os
-import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from rbgp_graphs._machine import cache_folder
 from rbgp_graphs.gpu.cuda.launch import Launch
 from rbgp_graphs.gpu.cuda.source import kernel_source
+from rbgp_graphs.gpu.cuda.store import Store, key_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +29,8 @@ class Verdict:
     problem: str | None
 
 
-class Verdicts:
-    """A table of verdicts, in memory and in a JSON file.
-
-    A file that cannot be read counts as empty, and one that cannot be written costs the next
-    process another check; neither is an error.
+class Verdicts(Store[Verdict]):
+    """A table of verdicts.
 
     Parameters
     ----------
@@ -46,53 +39,13 @@ class Verdicts:
     """
 
     def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self._verdicts: dict[str, Verdict] = {}
-        self._load()
-
-    def find(self, key: str) -> Verdict | None:
-        """Return the verdict under a key, if there is one."""
-        return self._verdicts.get(key)
-
-    def add(self, key: str, verdict: Verdict) -> None:
-        """Keep a verdict."""
-        # Other processes may have added some since.
-        self._load()
-        self._verdicts[key] = verdict
-        if self._path is None:
-            return
-        content = {
-            key: {"variant": verdict.variant, "problem": verdict.problem}
-            for key, verdict in self._verdicts.items()
-        }
-        draft = self._path.with_name(f".{self._path.name}-{secrets.token_hex(8)}")
-        with contextlib.suppress(OSError):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                draft.write_text(json.dumps(content, indent=1), encoding="utf-8")
-                os.replace(draft, self._path)
-            finally:
-                draft.unlink(missing_ok=True)
-
-    def _load(self) -> None:
-        if self._path is None:
-            return
-        try:
-            content = json.loads(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return
-        for key, entry in content.items() if isinstance(content, dict) else ():
-            if _is_entry(entry):
-                verdict = Verdict(variant=entry["variant"], problem=entry["problem"])
-                self._verdicts.setdefault(key, verdict)
+        super().__init__(path, asdict, _verdict)
 
 
 def verdict_key(identity: Mapping[str, str], launch: Launch) -> str:
     """Return what a verdict depends on, in one word: device, versions, source and macros."""
-    content = [sorted(identity.items()), sorted(launch.macros.items()), launch.shared_bytes]
-    state = hashlib.sha256(json.dumps(content).encode())
-    state.update(kernel_source(launch.kernel).encode())
-    return state.hexdigest()
+    source = kernel_source(launch.kernel)
+    return key_of(dict(identity), launch.macros, launch.shared_bytes, source)
 
 
 def verdicts_file() -> Path:
@@ -100,10 +53,10 @@ def verdicts_file() -> Path:
     return cache_folder() / "cuda_verdicts.json"
 
 
-def _is_entry(entry: Any) -> bool:
-    return (
-        isinstance(entry, dict)
-        and isinstance(entry.get("variant"), str)
-        and isinstance(entry.get("problem", ""), str | None)
-        and "problem" in entry
-    )
+def _verdict(entry: Any) -> Verdict | None:
+    if not isinstance(entry, dict) or "problem" not in entry:
+        return None
+    variant, problem = entry.get("variant"), entry["problem"]
+    if isinstance(variant, str) and isinstance(problem, str | None):
+        return Verdict(variant=variant, problem=problem)
+    return None

@@ -63,9 +63,11 @@ def shown_part(subject: Subject, state: State, theme: Theme) -> go.Figure:
     )
     rows, cols = subject.shape
     # Margins that follow the labels cost a second layout at each zoom.
-    figure.layout.xaxis.update(minallowed=-0.5, maxallowed=cols - 0.5, automargin=False)
-    figure.layout.yaxis.update(minallowed=-0.5, maxallowed=rows - 0.5, automargin=False)
-    figure.update_layout(margin={"l": 84, "r": 24})
+    figure.update_layout(
+        xaxis={"minallowed": -0.5, "maxallowed": cols - 0.5, "automargin": False},
+        yaxis={"minallowed": -0.5, "maxallowed": rows - 0.5, "automargin": False},
+        margin={"l": 84, "r": 24},
+    )
     if state.cell is not None:
         figure.add_scatter(
             x=[state.cell[1]],

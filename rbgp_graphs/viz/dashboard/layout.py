@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dash import dcc, html
 
-from rbgp_graphs.viz.alternative import Table, table_of, text_of
+from rbgp_graphs.viz.alternative import Table, action_of, table_of, text_of
 from rbgp_graphs.viz.dashboard import events
 from rbgp_graphs.viz.dashboard.events import GROUP_EXPONENTS, SIDE_EXPONENTS, ZEROS_EXPONENTS
 from rbgp_graphs.viz.dashboard.state import PEERS, VIEWS
@@ -19,6 +20,7 @@ _CONFIG: Any = {
     **CONFIG,
     "modeBarButtonsToRemove": [*CONFIG["modeBarButtonsToRemove"], "resetScale2d"],
     "doubleClick": "autosize",
+    "scrollZoom": True,
 }
 _MOVE_NAMES = {
     "in": "Zoom in",
@@ -35,14 +37,14 @@ def page(*, has_start: bool) -> html.Div:
     """Return the page, before anything is shown on it."""
     return html.Div(
         [
-            dcc.Location(id="url", refresh=False),
-            dcc.Store(id="scheme"),
-            dcc.Store(id="state"),
-            dcc.Store(id="shown"),
-            dcc.Store(id="subject"),
-            dcc.Store(id="section"),
             html.A("Skip to the pattern", href="#pattern-part", className="skip"),
-            html.Header([html.H1("Sparsity patterns"), html.P(id="headline")]),
+            html.Header(
+                [
+                    html.H1("Sparsity patterns"),
+                    html.P(id="headline"),
+                    html.P(id="busy", role="status"),
+                ]
+            ),
             html.Div(
                 [
                     html.Div(_controls(has_start=has_start), className="side", id="controls"),
@@ -82,10 +84,10 @@ def _controls(*, has_start: bool) -> list[Any]:
         html.Section(
             [
                 html.H2("Open", id="open-title"),
-                _upload("open", "Open a pattern or mask"),
+                html.P(_file_button("open", "Open a pattern or mask"), className="buttons"),
                 html.P(
-                    f"{', '.join(SUFFIXES)}; at most {LARGEST_FILE_BYTES >> 20} MiB. "
-                    "It stays on this machine.",
+                    f"Or drop it on the page: {', '.join(SUFFIXES)}; at most "
+                    f"{LARGEST_FILE_BYTES >> 20} MiB. It stays on this machine.",
                     className="hint",
                 ),
                 html.H2("Download"),
@@ -101,13 +103,7 @@ def _quantity(name: str, label: str, ends: tuple[int, int]) -> html.Div:
     return html.Div(
         [
             html.Label(label, htmlFor=name),
-            dcc.Input(
-                id=name,
-                type="text",
-                inputMode="numeric",
-                debounce=True,
-                autoComplete="off",
-            ),
+            _text(name, numeric=True),
             html.Label(f"{label}, slider", htmlFor=f"{name}-slider", className="unseen"),
             _range(f"{name}-slider", *ends),
         ],
@@ -127,11 +123,21 @@ def _slider(name: str, label: str, low: int, high: int, *, note: str) -> html.Di
 
 
 def _range(name: str, low: int, high: int) -> dcc.Input:
-    return dcc.Input(id=name, type="range", min=low, max=high, step=1, value=low, debounce=0.12)
+    return dcc.Input(id=name, type="range", min=low, max=high, step=1, value=low)
 
 
-def _button(name: str, label: str, *, hidden: bool = False) -> html.Button:
-    return html.Button(label, id=name, type="button", hidden=hidden)
+def _text(name: str, *, numeric: bool = False) -> dcc.Input:
+    mode: Any = "numeric" if numeric else "verbatim"
+    return dcc.Input(id=name, type="text", inputMode=mode, debounce=True, autoComplete="off")
+
+
+def _button(name: str, label: str, **attributes: Any) -> html.Button:
+    return html.Button(label, id=name, type="button", **attributes)
+
+
+def _file_button(name: str, label: str) -> html.Button:
+    limits = {"data-accept": ",".join(SUFFIXES), "data-largest": str(LARGEST_FILE_BYTES)}
+    return _button(name, label, **limits)
 
 
 def _toggles(label: str, buttons: Mapping[str, str], labels: Mapping[str, str]) -> html.Div:
@@ -141,16 +147,6 @@ def _toggles(label: str, buttons: Mapping[str, str], labels: Mapping[str, str]) 
         for name, value in buttons.items()
     ]
     return html.Div(made, role="group", className="buttons", **_aria(label=label))
-
-
-def _upload(name: str, label: str) -> dcc.Upload:
-    return dcc.Upload(
-        html.Button(label, type="button"),
-        id=name,
-        max_size=LARGEST_FILE_BYTES,
-        accept=",".join(SUFFIXES),
-        className="upload",
-    )
 
 
 def _main() -> list[Any]:
@@ -164,12 +160,7 @@ def _main() -> list[Any]:
                     [
                         html.Figcaption(html.Strong(id="pattern-caption")),
                         html.Div(
-                            dcc.Graph(
-                                id="pattern",
-                                config=_CONFIG,
-                                responsive=True,
-                                style={"height": "35rem", "maxWidth": "44rem"},
-                            ),
+                            html.Div(id="pattern", className="plot"),
                             role="group",
                             id="pattern-group",
                             **_aria(labelledby="pattern-caption", describedby="pattern-text"),
@@ -203,7 +194,7 @@ def _main() -> list[Any]:
                         _toggles("Compare with", events.PEER_BUTTONS, PEERS),
                         html.Div(
                             [
-                                _upload("open-other", "Compare with a file"),
+                                _file_button("open-other", "Compare with a file"),
                                 _button("no-other", "Leave the file out", hidden=True),
                             ],
                             className="buttons",
@@ -223,64 +214,27 @@ def _main() -> list[Any]:
 def _window_controls() -> list[Any]:
     return [
         *(_button(name, label) for name, label in _MOVE_NAMES.items()),
-        html.Span(
-            [
-                html.Label("Rows shown", htmlFor="row-range"),
-                dcc.Input(id="row-range", type="text", debounce=True, autoComplete="off"),
-            ],
-            className="pair",
-        ),
-        html.Span(
-            [
-                html.Label("Columns shown", htmlFor="col-range"),
-                dcc.Input(id="col-range", type="text", debounce=True, autoComplete="off"),
-            ],
-            className="pair",
-        ),
+        _pair("row-range", "Rows shown"),
+        _pair("col-range", "Columns shown"),
     ]
+
+
+def _pair(name: str, label: str) -> html.Span:
+    return html.Span([html.Label(label, htmlFor=name), _text(name)], className="pair")
 
 
 def _cell_controls() -> list[Any]:
     return [
         html.H3("Inspect a cell", id="cell-title"),
-        html.P("Click in the figure, or type a row and a column.", className="hint"),
+        html.P("Click in the figure, or type a row and a column as in 5, 12.", className="hint"),
         html.Div(
-            [
-                html.Span(
-                    [
-                        html.Label("Row", htmlFor="cell-row"),
-                        dcc.Input(
-                            id="cell-row",
-                            type="text",
-                            inputMode="numeric",
-                            debounce=True,
-                            autoComplete="off",
-                        ),
-                    ],
-                    className="pair",
-                ),
-                html.Span(
-                    [
-                        html.Label("Column", htmlFor="cell-col"),
-                        dcc.Input(
-                            id="cell-col",
-                            type="text",
-                            inputMode="numeric",
-                            debounce=True,
-                            autoComplete="off",
-                        ),
-                    ],
-                    className="pair",
-                ),
-                _button("no-cell", "No cell"),
-            ],
-            className="bar",
+            [_pair("inspected", "Row, column"), _button("no-cell", "No cell")], className="bar"
         ),
         html.Div(id="cell", **_aria(live="polite")),
     ]
 
 
-# Parts that callbacks fill ----------------------------------------------------------------------
+# Parts that the server fills ----------------------------------------------------------------------
 
 
 def table(content: Table, label: str) -> html.Div:
@@ -311,44 +265,47 @@ def data_of(figure: Any, caption: str) -> list[Any]:
     ]
 
 
-def figure(content: Any, name: str, key: str, *, clickable: bool = False) -> html.Figure:
-    """Return a figure with caption, text alternative and data table."""
+def figure(content: Any, name: str) -> html.Figure:
+    """Return the place of a figure, with caption, text alternative and data table."""
     caption, text = str(content.layout.title.text or ""), text_of(content)
-    data = data_of(content, caption)
     described = _aria(describedby=f"{name}-text") if text else {}
+    place = html.Div(
+        id=name, className="plot", style={"height": f"{content.layout.height or 480}px"}
+    )
     return html.Figure(
         [
             html.Figcaption(html.Strong(caption)),
-            html.Div(
-                dcc.Graph(
-                    id={"type": "candidates" if clickable else "figure", "name": name},
-                    figure=untitled(content),
-                    config=dict[str, Any](CONFIG),  # type: ignore[arg-type]
-                    responsive=True,
-                    style={"height": f"{content.layout.height or 480}px"},
-                ),
-                role="group",
-                key=key,
-                **_aria(label=caption),
-                **described,
-            ),
+            html.Div(place, role="group", **_aria(label=caption), **described),
             html.P(text, id=f"{name}-text", className="description"),
-            *data,
+            *data_of(content, caption),
         ],
-        key=key,
+        key=name,
     )
 
 
-def untitled(content: Any) -> Any:
-    """Take from a figure the title, which the page shows, and its fixed width."""
-    top = content.layout.margin.t
-    content.update_layout(title=None, width=None, margin_t=max(36, (top or 60) - 40))
-    return content
+def plot_name(view: str, key: str, number: int) -> str:
+    """Return the name of a figure, another one for each drawing."""
+    return f"{view}-{number}-{zlib.crc32(key.encode()):08x}"
 
 
-def notice(text: str) -> list[Any]:
-    """Return a message for the reader."""
-    return [html.P(text)] if text else []
+def plot(content: Any, click: str | None = None) -> dict[str, Any]:
+    """Return what plotly.js draws, and the event that a click in it is.
+
+    The page shows title, text and data itself, and says how large the figure is.
+    """
+    drawn = content.to_plotly_json()
+    layout, action = drawn["layout"], action_of(content) or {}
+    for name in ("title", "width", "height", "meta"):
+        layout.pop(name, None)
+    top = layout.get("margin", {}).get("t", 60)
+    layout["margin"] = {**layout.get("margin", {}), "t": max(36, top - 40)}
+    return {
+        "data": drawn["data"],
+        "layout": layout,
+        "config": _CONFIG,
+        "click": click,
+        "action": action if action.get("kind") == "neighbors" else None,
+    }
 
 
 def paragraphs(text: str) -> list[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from rbgp_graphs.errors import ArgumentError
@@ -61,51 +60,41 @@ def _shift(shown: Range | None, size: int, move: float, factor: float) -> Range 
     return None if wanted == size else (start, start + wanted)
 
 
-def dragged(
-    change: Mapping[str, Any], rows: Range | None, cols: Range | None, shape: tuple[int, int]
-) -> tuple[Range | None, Range | None] | None:
+def dragged(ends: Any, shape: tuple[int, int]) -> tuple[Range | None, Range | None]:
     """Return the visible part after a drag or a zoom in the figure.
 
     Parameters
     ----------
-    change : mapping
-        The ``relayoutData`` of the figure: ranges of its axes, in cells, half a cell outside.
-    rows, cols : (int, int) or None
-        The visible part before.
+    ends : pair of pairs of float
+        The ranges of the vertical and of the horizontal axis, in cells, half a cell outside.
     shape : (int, int)
         Of the pattern.
 
     Returns
     -------
     pair of ranges or None
-        None if the change is of another kind.
+        All cells that the ranges touch.
+
+    Raises
+    ------
+    ArgumentError
+        If `ends` are no finite numbers.
 
     Examples
     --------
-    >>> dragged({"xaxis.range[0]": 99.7, "xaxis.range[1]": 202.1}, None, None, (512, 512))
+    >>> dragged([[511.5, -0.5], [99.7, 202.1]], (512, 512))
     (None, (100, 203))
     """
-    found = False
-    result = []
-    for axis, shown, size in (("yaxis", rows, shape[0]), ("xaxis", cols, shape[1])):
-        ends = change.get(f"{axis}.range")
-        if ends is None and f"{axis}.range[0]" in change and f"{axis}.range[1]" in change:
-            ends = [change[f"{axis}.range[0]"], change[f"{axis}.range[1]"]]
-        if ends is not None:
-            shown, found = _as_cells(ends, size), True
-        elif change.get(f"{axis}.autorange"):
-            shown, found = None, True
-        result.append(shown)
-    return (result[0], result[1]) if found else None
-
-
-def _as_cells(ends: Any, size: int) -> Range | None:
     try:
-        low, high = sorted(float(end) for end in ends)
+        (bottom, top), (left, right) = ((float(a), float(b)) for a, b in ends)
     except (TypeError, ValueError):
         raise ArgumentError(f"the range {str(ends)[:60]} is no pair of numbers") from None
-    if not (math.isfinite(low) and math.isfinite(high)):
+    return _as_cells(bottom, top, shape[0]), _as_cells(left, right, shape[1])
+
+
+def _as_cells(one: float, other: float, size: int) -> Range | None:
+    if not (math.isfinite(one) and math.isfinite(other)):
         raise ArgumentError("the range is not finite")
-    start = max(0, min(size - 1, math.floor(low + 0.5)))
-    stop = max(start + 1, min(size, math.ceil(high + 0.5)))
+    start = max(0, min(size - 1, math.floor(min(one, other) + 0.5)))
+    stop = max(start + 1, min(size, math.ceil(max(one, other) + 0.5)))
     return None if (start, stop) == (0, size) else (start, stop)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import errno
 import inspect
+import json
 import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import dash
 import flask
+from plotly.io.json import to_json_plotly
+from plotly.offline import get_plotlyjs
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from rbgp_graphs.errors import ArgumentError, RBGPError
-from rbgp_graphs.viz.dashboard import downloads, layout
-from rbgp_graphs.viz.dashboard.callbacks import connect
+from rbgp_graphs.viz.dashboard import answers, downloads, layout
 from rbgp_graphs.viz.dashboard.state import read_query
 from rbgp_graphs.viz.dashboard.subjects import LARGEST_FILE_BYTES, Shelf
 from rbgp_graphs.viz.page import read_asset
@@ -25,7 +27,11 @@ from rbgp_graphs.viz.raster import Subject
 #: Names of this machine in the address of a page.
 LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
 #: Files of the reports that the app uses too.
-_SHARED = {"report.css": "text/css; charset=utf-8", "figures.js": "text/javascript; charset=utf-8"}
+_SHARED: dict[str, tuple[str, Callable[[], str]]] = {
+    "report.css": ("text/css; charset=utf-8", lambda: read_asset("report.css")),
+    "figures.js": ("text/javascript; charset=utf-8", lambda: read_asset("figures.js")),
+    "plotly.js": ("text/javascript; charset=utf-8", get_plotlyjs),
+}
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(:\d{1,5})?", re.ASCII)
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -40,6 +46,7 @@ _PAGE = """<!DOCTYPE html>
 {%app_entry%}
 <footer>
 {%config%}
+<script src="/shared/plotly.js"></script>
 <script src="/shared/figures.js"></script>
 {%scripts%}
 {%renderer%}
@@ -81,12 +88,10 @@ def build(subject: Subject | None, hosts: Iterable[str]) -> App:
         title="Sparsity patterns",
         index_string=_PAGE,
         serve_locally=True,
-        suppress_callback_exceptions=True,
         **{name: value for name, value in options.items() if name in known},
     )
     shelf = Shelf(subject)
     app.layout = layout.page(has_start=subject is not None)
-    connect(app, shelf)
     app.server.config["MAX_CONTENT_LENGTH"] = LARGEST_FILE_BYTES * 4 // 3 + (1 << 20)
     _guard(app, tuple(hosts))
     _add_routes(app.server, shelf)
@@ -108,6 +113,10 @@ def _guard(app: dash.Dash, hosts: tuple[str, ...]) -> None:
         mode = flask.request.headers.get("Sec-Fetch-Mode", "navigate")
         is_visit = mode == "navigate" and flask.request.method == "GET"
         if site in ("cross-site", "same-site") and not is_visit:
+            return _text("Other pages may not ask this app.", 403)
+        # What browsers without those headers say of who sends something here.
+        origin = flask.request.headers.get("Origin")
+        if origin is not None and origin.partition("//")[2] != flask.request.host:
             return _text("Other pages may not ask this app.", 403)
         return None
 
@@ -144,20 +153,48 @@ def _add_routes(server: flask.Flask, shelf: Shelf) -> None:
     def shared(name: str) -> Any:
         if name not in _SHARED:
             return _text("There is no such file.", 404)
-        return flask.Response(read_asset(name), content_type=_SHARED[name])
+        media_type, read = _SHARED[name]
+        response = flask.Response(read(), content_type=media_type)
+        response.add_etag()
+        return response.make_conditional(flask.request)
+
+    @server.post("/answer")
+    def answer() -> Any:
+        # Forms of other pages cannot send this type.
+        if flask.request.mimetype != "application/json":
+            return _text("The app answers JSON alone.", 415)
+        try:
+            return _json(answers.answer(shelf, json.loads(flask.request.get_data())))
+        except (RBGPError, ValueError, RecursionError) as error:
+            return _text(f"The request is not one of this page: {str(error)[:200]}", 422)
+
+    @server.get("/part/<name>/<scheme>")
+    def part(name: str, scheme: str) -> Any:
+        try:
+            return _json(answers.part(shelf, name, scheme, _query()))
+        except RBGPError as error:
+            return _text(str(error), 422)
 
     @server.get("/download/<name>")
     def download(name: str) -> Any:
         if not downloads.is_offered(name):
             return _text("There is no such file.", 404)
         try:
-            state = read_query(flask.request.query_string.decode("latin-1"), shelf.start)
+            state = read_query(_query(), shelf.start)
             body, media_type = downloads.content(shelf, state, name)
         except RBGPError as error:
             return _text(str(error), 422)
         response = flask.Response(body, content_type=media_type)
         response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
         return response
+
+
+def _query() -> str:
+    return flask.request.query_string.decode("latin-1")
+
+
+def _json(content: dict[str, Any]) -> flask.Response:
+    return flask.Response(to_json_plotly(content), content_type="application/json")
 
 
 def _text(text: str, status: int) -> flask.Response:

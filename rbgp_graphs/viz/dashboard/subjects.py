@@ -11,11 +11,10 @@ import threading
 import zlib
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any
 
 from rbgp_graphs import encoding, export
 from rbgp_graphs.errors import ArgumentError, RBGPError
-from rbgp_graphs.products import RBGP4, TensorProduct
+from rbgp_graphs.products import RBGP4
 from rbgp_graphs.selection import Candidate, design, design_space
 from rbgp_graphs.spectral import Verdict, verify
 from rbgp_graphs.viz.dashboard.state import LARGEST_SIDE, State
@@ -114,7 +113,7 @@ def read_bytes(name: str, data: bytes) -> Subject:
     """Return the pattern, graph or mask in a file that the reader has opened."""
     if len(data) > LARGEST_FILE_BYTES:
         raise ArgumentError(
-            f"the file has {len(data):,} bytes, at most {LARGEST_FILE_BYTES:,} are read here"
+            f"the file is larger than {LARGEST_FILE_BYTES:,} bytes, the most that is read here"
         )
     suffix = Path(name).suffix.lower()
     if suffix not in SUFFIXES:
@@ -223,8 +222,3 @@ def verdict_of(subject: Subject) -> Verdict | None:
         while len(_verdicts) > _MOST_OPEN:
             _verdicts.popitem(last=False)
     return _verdicts[key]
-
-
-def is_product(subject: Any) -> bool:
-    """Return whether a pattern has factors."""
-    return isinstance(subject, TensorProduct)

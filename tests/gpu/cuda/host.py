@@ -44,6 +44,7 @@ class HostMachine:
     special: Any = special
     capability = (9, 0)
     shared_limit = 96 * 1024
+    multiprocessors = 4
 
     def __init__(self, *, sanitized: bool = False, order: int = 0) -> None:
         self.sanitized = sanitized

@@ -217,7 +217,10 @@ def test_a_check_of_all_kernels_names_the_one_that_is_wrong() -> None:
     good = products(HostMachine()).check(pattern(), np.dtype(np.float16), 24, "relu")
     kernels = [verdict.variant.partition("(")[0] for verdict in good]
     forward_kernels = ["tensor_core", "forward"]
-    assert kernels == [*forward_kernels, *forward_kernels, "sampled", "transpose", "gather"]
+    sampled_kernels = ["sampled_tensor_core", "sampled"]
+    assert kernels == [
+        *(*forward_kernels, *forward_kernels, *sampled_kernels, "transpose", "gather")
+    ]
     assert {verdict.problem for verdict in good} == {None}
     bad = products(WithWrongKernels("sampled")).check(pattern(), np.dtype(np.float16), 24, "relu")
     assert [verdict.variant[:7] for verdict in bad if verdict.problem] == ["sampled"]

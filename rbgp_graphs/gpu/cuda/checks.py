@@ -1,0 +1,141 @@
+"""Checks of kernels: run on random numbers in a pattern and compared with tier 0."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from rbgp_graphs.gpu.cuda import gather
+from rbgp_graphs.gpu.cuda.launch import Launch
+from rbgp_graphs.gpu.cuda.machine import Machine
+from rbgp_graphs.gpu.cuda.prepared import Prepared, PreparedTranspose
+from rbgp_graphs.gpu.cuda.runs import run_forward, run_sampled, run_transpose
+from rbgp_graphs.gpu.cuda.tables import dimensions, tables
+from rbgp_graphs.gpu.cuda.verdicts import Verdict
+from rbgp_graphs.products import RBGP4
+
+#: Distance of the smallest numbers of float16.
+_SMALLEST_HALF = 2.0**-24
+#: Numbers in the random sequence of a check; prime, so that no row repeats its neighbour.
+_CHECK_NUMBERS = 4099
+
+
+class Checks:
+    """The checks of kernels on one device; each returns what is wrong, or None.
+
+    Parameters
+    ----------
+    machine : Machine
+        The device.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def forward(
+        self,
+        launch: Launch,
+        prepared: Prepared,
+        dtype: Any,
+        n: int,
+        activation: str | None,
+    ) -> str | None:
+        """Check a kernel of the product."""
+        xp, size = self._machine.xp, prepared.size
+        # Two matrices, a few columns more than one block has, and all ends of rows aligned.
+        n = min(n, 272)
+        values = self.numbers((size.rows, size.row_degree), dtype)
+        X = self.numbers((2, size.cols, n), dtype)
+        total = xp.float64 if dtype == xp.float64 else xp.float32
+        bias = self.numbers((size.rows,), total)
+        Y = self.poisoned((2, size.rows, n), dtype)
+        run_forward(self._machine, launch, prepared, values, X, Y, bias)
+        arguments = (xp, self._machine.special, size, prepared.tables)
+        expected = gather.forward(*arguments, values, X, bias, activation)
+        magnitude = gather.forward(
+            *arguments, abs(values.astype(total)), abs(X.astype(total)), abs(bias), None
+        )
+        return _difference(xp, Y, expected, magnitude, size.row_degree + 9)
+
+    def sampled(self, launch: Launch, prepared: Prepared, dtype: Any) -> str | None:
+        """Check a kernel of the sampled product."""
+        xp, size = self._machine.xp, prepared.size
+        # More columns than one stage has.
+        n = 136
+        X = self.numbers((2, size.cols, n), dtype)
+        dY = self.numbers((2, size.rows, n), dtype)
+        result = self.poisoned((size.rows, size.row_degree), dtype)
+        run_sampled(self._machine, launch, prepared, dY, X, result)
+        expected = gather.sampled(xp, size, prepared.tables, dY, X)
+        total = xp.float64 if dtype == xp.float64 else xp.float32
+        sizes = (abs(operand.astype(total)) for operand in (dY, X))
+        magnitude = gather.sampled(xp, size, prepared.tables, *sizes)
+        return _difference(xp, result, expected, magnitude, 2 * n)
+
+    def transpose(self, launch: Launch, prepared: PreparedTranspose, dtype: Any) -> str | None:
+        """Check the kernel that orders values."""
+        xp, size = self._machine.xp, prepared.own_size
+        values = self.numbers((size.cols, size.nnz // size.cols), dtype)
+        ordered = self.poisoned((size.rows, size.row_degree), dtype)
+        run_transpose(self._machine, launch, prepared, values, ordered)
+        expected = gather.transpose_values(size, prepared.own_tables, prepared.sources, values)
+        # bfloat16 is new to CuPy, and little more than its conversion can be relied on.
+        is_same = ordered.astype(xp.float64) == expected.astype(xp.float64)
+        return None if bool(is_same.all()) else "values at wrong places"
+
+    def gather(self, pattern: RBGP4, prepared: Prepared) -> str | None:
+        """Compare tier 0 in float64 with the same on the CPU."""
+        xp, size, special = self._machine.xp, prepared.size, self._machine.special
+        values = self.numbers((size.rows, size.row_degree), np.dtype(np.float64))
+        X = self.numbers((1, size.cols, 5), np.dtype(np.float64))
+        Y = gather.forward(xp, special, size, prepared.tables, values, X, None, None)
+        values, X, Y = (self._machine.to_host(array) for array in (values, X, Y))
+        # On the CPU in the digits of the pattern itself.
+        arguments = (np, None, dimensions(pattern), tables(pattern))
+        expected = gather.forward(*arguments, values, X, None, None)
+        magnitude = gather.forward(*arguments, abs(values), abs(X), None, None)
+        return _difference(np, Y, expected, magnitude, size.row_degree)
+
+    def poisoned(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return an array of NaN, which a kernel has to write over."""
+        return self._machine.xp.full(shape, np.nan, np.float32).astype(dtype)
+
+    def numbers(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return normal numbers: a random sequence, again and again."""
+        xp = self._machine.xp
+        sequence = np.random.default_rng(0).standard_normal(_CHECK_NUMBERS).astype(np.float32)
+        count = math.prod(shape)
+        places = xp.arange(count, dtype=xp.int64) % _CHECK_NUMBERS
+        return xp.asarray(sequence)[places].astype(dtype).reshape(shape)
+
+
+def verdict_of(variant: str, check: Callable[[], str | None]) -> Verdict:
+    """Return what a check finds; an error counts as a finding, except that memory is short."""
+    try:
+        problem = check()
+    except MemoryError:
+        raise
+    except Exception as error:
+        problem = f"{type(error).__name__}: {error}"
+    return Verdict(variant=variant, problem=problem)
+
+
+def _difference(xp: Any, result: Any, expected: Any, magnitude: Any, terms: int) -> str | None:
+    """Say by how much a result is off, or None if rounding explains it.
+
+    `terms` roundings of the sums on either side, and one of the result. An activation changes
+    nothing by more than 1.13 times what changed before it.
+    """
+    sums = float(xp.finfo(expected.dtype).eps)
+    stored = {"bfloat16": 2.0**-7, "float16": 2.0**-10}.get(result.dtype.name, sums)
+    bound = 2.3 * terms * sums * magnitude + stored * abs(expected)
+    if result.dtype.name == "float16":
+        bound += _SMALLEST_HALF
+    error = abs(result.astype(expected.dtype) - expected)
+    if bool((error <= bound).all()):
+        return None
+    worst = xp.nan_to_num(error / bound, nan=xp.inf)
+    return f"wrong results, up to {float(worst.max()):.3g} times what rounding explains"
