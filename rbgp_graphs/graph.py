@@ -27,6 +27,8 @@ _INDEX_LIMIT = 2**31 - 1
 _LARGEST_SIDE = 2**32
 #: Graphs with at most this many cells keep a bitmask, which answers `has_edge` in 0.2 us.
 _BITMASK_CELLS = 1 << 22
+#: Cayley graphs: their left vertices all look alike, and so do their right vertices.
+_CAYLEY_KINDS = frozenset({"chiu", "lps", "morgenstern"})
 #: Entries that one step of `girth` and `diameter` may hold at a time.
 _STEP_ENTRIES = 1 << 24
 
@@ -413,19 +415,27 @@ class BipartiteGraph:
         Counts non-backtracking walks from all left vertices: with D the degrees, the counts
         obey ``A[k+1] = A[k] A - A[k-1] (D - 1)``, and the first k at which two walks share
         both ends gives the girth 2k. Time grows with left * degree**(girth / 2), memory is
-        bounded.
+        bounded. In the Cayley graphs of this package all left vertices look alike, and one is
+        enough.
         """
         matrix = self.biadjacency(np.int64)
         steps = (matrix, sparse.csr_array(matrix.T))
         excess = (self.right_degrees - 1, self.left_degrees - 1)
         best: float = math.inf
         start, rows = 0, 1
-        while start < self.left and best > 4:
+        end = 1 if self._is_cayley else self.left
+        while start < end and best > 4:
             found, width = self._girth_from(slice(start, start + rows), steps, excess, best)
             best = min(best, found)
             start += rows
             rows = max(1, min(self.left, _STEP_ENTRIES // max(1, width)))
         return best
+
+    @property
+    def _is_cayley(self) -> bool:
+        recipe = self._recipe or {}
+        recipe = recipe["of"] if recipe.get("kind") == "transpose" else recipe
+        return recipe.get("kind") in _CAYLEY_KINDS
 
     def _girth_from(
         self,
@@ -468,7 +478,8 @@ class BipartiteGraph:
         Notes
         -----
         Balls around all vertices grow together as rows of bits, so the time is about
-        vertices * edges * diameter / 64 word operations.
+        vertices * edges * diameter / 64 word operations. In the Cayley graphs of this package
+        one vertex of each side is enough.
         """
         size = self.left + self.right
         if size <= 1:
@@ -483,9 +494,11 @@ class BipartiteGraph:
         by_left = (self._indptr[:-1], self._indices)
         largest = 0
         words = max(1, min(-(-size // 64), _STEP_ENTRIES // max(1, self.num_edges)))
-        for start in range(0, size, 64 * words):
-            roots = np.arange(start, min(start + 64 * words, size))
-            place, bit = np.divmod(roots - start, 64)
+        everyone = np.array([0, self.left]) if self._is_cayley else np.arange(size)
+        words = min(words, -(-len(everyone) // 64))
+        for start in range(0, len(everyone), 64 * words):
+            roots = everyone[start : start + 64 * words]
+            place, bit = np.divmod(np.arange(len(roots)), 64)
             balls = np.zeros((size, words), dtype=np.uint64)
             balls[roots, place] = np.uint64(1) << bit.astype(np.uint64)
             full = np.bitwise_or.reduce(balls, axis=0)

@@ -13,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from rbgp_graphs.constructions import complete, cyclic_lift, lps, projective_plane, two_lift
+from rbgp_graphs.constructions import (
+    chiu,
+    complete,
+    cyclic_lift,
+    lps,
+    morgenstern,
+    projective_plane,
+    two_lift,
+)
 from rbgp_graphs.constructions.recipes import from_recipe
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
 from rbgp_graphs.graph import BipartiteGraph
@@ -190,6 +198,15 @@ def test_a_short_cycle_far_from_the_first_vertex_is_found() -> None:
     graph = BipartiteGraph.from_edges(edges, shape=(15, 15))
     assert graph.girth() == 8
     assert graph.num_components == 3
+
+
+@pytest.mark.parametrize("graph", [lps(3, 5), lps(5, 7).T, chiu(3), morgenstern(2, 2)], ids=repr)
+def test_one_vertex_of_each_side_tells_girth_and_diameter_of_a_cayley_graph(
+    graph: BipartiteGraph,
+) -> None:
+    unknown = BipartiteGraph(graph.left, graph.right, graph.indptr, graph.indices)
+    assert graph.girth() == unknown.girth()
+    assert graph.diameter() == unknown.diameter()
 
 
 def test_girth_and_diameter_are_right_where_memory_forces_many_steps(

@@ -30,6 +30,7 @@ from rbgp_graphs.cli.output import Result, print_json, print_line, print_text
 from rbgp_graphs.cli.search import search
 from rbgp_graphs.cli.show import show
 from rbgp_graphs.cli.train import train
+from rbgp_graphs.cli.tune import tune
 from rbgp_graphs.cli.verify import verify
 from rbgp_graphs.cli.view import view
 from rbgp_graphs.errors import FormatError, MissingDependencyError, RBGPError
@@ -201,6 +202,7 @@ for _command in (
     export,
     detect,
     matmul,
+    tune,
     bench,
     search,
     train,

@@ -43,7 +43,7 @@ def expression(recipe: Mapping[str, Any]) -> str:
         return f"({text}).T" if " " in text.partition("(")[0] else f"{text}.T"
     if "base" not in recipe:
         if kind in ("bitmask", "edges"):
-            return f"stored as {kind}"
+            return f"a stored {'bitmask' if kind == 'bitmask' else 'edge list'}"
         if kind == "abelian_cover":
             group = " x ".join(f"Z{order}" for order in recipe["orders"]) or "Z1"
             return f"abelian_cover({recipe['left']} x {recipe['right']} orbits of {group})"
@@ -231,15 +231,19 @@ def _steps(proof: Mapping[str, Any]) -> str:
 
 def _shortened(value: Any) -> str:
     text = str(value)
-    return text if len(text) <= 20 else f"{text[:12]}... of {len(text)} characters"
+    return text if len(text) <= 40 else f"{text[:12]}... of {len(text)} characters"
 
 
 def gap_words(verdict: Verdict) -> dict[str, str]:
     """Return the gap of a verdict in words."""
     normalized = verdict.normalized_gap
+    bound = f"the Ramanujan bound is {verdict.bound:.6g}"
+    if verdict.tie:
+        exactly = "exactly" if verdict.status == "proved" else "as far as rounding can tell,"
+        bound = f"{exactly} the Ramanujan bound"
     return {
         "sigma1": f"{verdict.sigma1:.6g}",
-        "sigma2": f"{verdict.sigma2:.6g}; the Ramanujan bound is {verdict.bound:.6g}",
+        "sigma2": f"{verdict.sigma2:.6g}; {bound}",
         "own gap"
         if verdict.factors
         else "gap": f"{verdict.gap:.6g}; sigma2/sigma1 = {verdict.sigma2 / verdict.sigma1:.4g}",

@@ -81,6 +81,6 @@ def _members_table(family: Family, members: list[FamilyMember]) -> Table:
         for m in shown
     ]
     if len(members) > len(shown):
-        rows.append(("and more", "", "", ""))
+        rows.append(("and more, see --json", "", "", ""))
     value = "sigma2" if family.sigma2_is_exact else "sigma2 at most"
     return Table(columns=("members", ">vertices", ">left degree", f">{value}"), rows=rows)

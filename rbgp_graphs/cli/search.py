@@ -142,7 +142,7 @@ def _numbers(target: tuple[str, ...]) -> tuple[int, int, int] | None:
 def _read_graph(path: str) -> rg.BipartiteGraph:
     subject = read(path).obj
     if not isinstance(subject, rg.BipartiteGraph):
-        raise InputError(f"{path} holds a {type(subject).__name__}, expected a graph")
+        raise InputError(f"{path} holds a pattern, expected a graph")
     return subject
 
 
@@ -155,9 +155,10 @@ def _base(
         raise rg.ArgumentError(f"levels is {levels} and k is {k}, expected 1 to 32 and at least 2")
     copies = k**levels
     if left % copies or right % copies:
+        makers = "one level makes" if levels == 1 else f"{levels} levels make"
         raise rg.ArgumentError(
-            f"shape ({left}, {right}) is no multiple of {copies}, the copies that {levels} levels "
-            f"make; the next shape that is one is ({-(-left // copies) * copies}, "
+            f"shape ({left}, {right}) is no multiple of {copies}, the copies that {makers}; the "
+            f"next shape that is one is ({-(-left // copies) * copies}, "
             f"{-(-right // copies) * copies})"
         )
     if degree > right // copies:

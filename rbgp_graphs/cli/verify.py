@@ -117,7 +117,8 @@ def _check_stored(file: str, loaded: rg.encoding.Loaded, factors: bool) -> Resul
     else:
         asked = {"whole": _proved(loaded, checked, "whole")}
     holds = all(checked.values()) and all(asked.values())
-    words = {"answer": _stored_answer(checked, [name for name in asked if not asked[name]])}
+    missing = [name for name, proved in asked.items() if not proved]
+    words = {"answer": _stored_answer(checked, missing)}
     text: list[Text] = [words]
     if rows:
         text.insert(0, facts.certificates_table(rows))
@@ -147,9 +148,18 @@ def _stored_answer(checked: dict[str, bool], missing: list[str]) -> str:
     wrong = [name for name, right in checked.items() if not right]
     if wrong:
         return f"not proved: wrong certificate about {', '.join(wrong)}"
+    refuted = [name for name in missing if name in checked]
+    if refuted:
+        return f"refuted: a right certificate says that {_named(refuted)} not Ramanujan"
     if missing:
-        return f"the certificates are right, and do not say that {', '.join(missing)} is Ramanujan"
-    return "the certificates are right and show it"
+        return f"not proved: no certificate says that {_named(missing)} Ramanujan"
+    return "proved: the certificates are right and show it"
+
+
+def _named(parts: list[str]) -> str:
+    """Return parts as the subject of a sentence, with its verb."""
+    names = ["the whole" if name == "whole" else f"the factor {name}" for name in parts]
+    return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'}"
 
 
 def _conjunction(verdicts: tuple[Verdict, ...], level: str) -> bool | None:

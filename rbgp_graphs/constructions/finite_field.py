@@ -100,6 +100,8 @@ def finite_field(name: str, q: Any) -> FiniteField:
 @functools.lru_cache(maxsize=16)
 def _extension_field(p: int, k: int) -> FiniteField:
     """Return the field with p**k elements, k at least 2: products add logarithms."""
+    # FLINT has the Conway polynomials of all fields whose graphs fit into memory.
+    polynomial = [int(c) for c in require("flint").fq_default_ctx(p, k).modulus().coeffs()]
     places = [p**i for i in range(k)]
 
     def add(x: Any, y: Any) -> IntArray:
@@ -108,40 +110,44 @@ def _extension_field(p: int, k: int) -> FiniteField:
             return np.bitwise_xor(first, second)
         return _sum((first // place + second // place) % p * place for place in places)
 
-    powers = _powers_of_x(p, k, places, add)
-    logarithms = np.zeros(p**k, dtype=np.int64)
-    logarithms[powers] = np.arange(len(powers))
+    # Constructions check their sizes after they have asked for the field.
+    @functools.cache
+    def tables() -> tuple[IntArray, IntArray]:
+        powers = _powers_of_x(p, places, polynomial, add)
+        logarithms = np.zeros(p**k, dtype=np.int64)
+        logarithms[powers] = np.arange(len(powers))
+        return powers, logarithms
 
     def multiply(x: Any, y: Any) -> IntArray:
+        powers, logarithms = tables()
         product = powers[(logarithms[x] + logarithms[y]) % len(powers)]
         return np.where((np.asarray(x) == 0) | (np.asarray(y) == 0), 0, product)
 
     return FiniteField(order=p**k, characteristic=p, degree=k, add=add, multiply=multiply)
 
 
-def _powers_of_x(p: int, k: int, places: list[int], add: Operation) -> IntArray:
+def _powers_of_x(p: int, places: list[int], polynomial: list[int], add: Operation) -> IntArray:
     """Return 1, x, x**2, ...: all elements but 0, as a Conway polynomial is primitive."""
-    # FLINT has the Conway polynomials of all fields whose graphs fit into memory.
-    coefficients = require("flint").fq_default_ctx(p, k).modulus().coeffs()
     # x**k is what the polynomial has below that, negated.
-    reduced = sum(-int(c) % p * place for c, place in zip(coefficients, places, strict=False))
+    reduced = sum(-c % p * place for c, place in zip(polynomial, places, strict=False))
+    size = p * places[-1] - 1
 
     def multiples(c: int) -> IntArray:
         return _sum(np.arange(p) * (c // place % p) % p * place for place in places)
 
     def times_x(c: int) -> int:
-        high, low = divmod(c, p ** (k - 1))
+        high, low = divmod(c, places[-1])
         return int(add(low * p, multiples(reduced)[high]))
 
     powers = np.ones(1, dtype=np.int64)
-    while len(powers) < p**k - 1:
+    while len(powers) < size:
         # All of them times the next power, by the digits of the one and x times the other.
         further, factor = np.zeros_like(powers), times_x(int(powers[-1]))
         for place in places:
             further = add(further, multiples(factor)[powers // place % p])
             factor = times_x(factor)
         powers = np.concatenate((powers, further))
-    return powers[: p**k - 1]
+    return powers[:size]
 
 
 def _sum(arrays: Iterable[IntArray]) -> IntArray:

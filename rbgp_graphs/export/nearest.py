@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rbgp_graphs.errors import InfeasibleError
 from rbgp_graphs.export.entries import MAX_BYTES, as_entries
-from rbgp_graphs.export.kronecker import Factorizations, Tile, divisors, from_cells, spread
+from rbgp_graphs.export.kronecker import Factorizations, Tile, divisors, from_cells, sample
 from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products import RBGP4
 from rbgp_graphs.selection import design
@@ -85,9 +85,9 @@ def _promising_tiles(graph: BipartiteGraph) -> list[Tile]:
     for height, width in _middle_tiles(graph):
         if height not in samples:
             samples[height] = _sample(graph, height)
-        sample, rows = samples[height]
-        if sample.num_edges:
-            away = _Majority(sample, (rows, width)).away / sample.num_edges
+        some, rows = samples[height]
+        if some.num_edges:
+            away = _Majority(some, (rows, width)).away / some.num_edges
             if away <= _PROMISING:
                 found.append((away, (height, width)))
     # Of equally good shapes the one with the smallest tile has the smallest parts to get wrong.
@@ -110,9 +110,10 @@ def _middle_tiles(graph: BipartiteGraph) -> list[Tile]:
 
 def _sample(graph: BipartiteGraph, height: int) -> tuple[BipartiteGraph, int]:
     """Return some rows of some tile rows of this height as a graph, and how many of each."""
-    i, a = spread(graph.left // height, _SAMPLE), spread(height, _SAMPLE)
+    i, a = sample(graph.left // height, _SAMPLE), sample(height, _SAMPLE)
     chosen: Any = graph.biadjacency()[(i[:, None] * height + a).ravel()]
-    return BipartiteGraph(*chosen.shape, chosen.indptr, chosen.indices), len(a)
+    left, right = chosen.shape
+    return BipartiteGraph(left, right, chosen.indptr, chosen.indices), len(a)
 
 
 class _Majority:

@@ -13,7 +13,7 @@ from rbgp_graphs.export.kronecker import (
     divisors,
     repeats_across,
     repeats_down,
-    spread,
+    sample,
     take_block,
     take_repeat,
 )
@@ -83,7 +83,7 @@ def _twisted(core: BipartiteGraph, tile: Tile, block: Tile, below: int) -> RBGP4
     in_row = len(np.unique(table[0] // width))
     tile_rows, across = core.left // height, core.right // width
     num_tiles = tile_rows * in_row
-    few = table[spread(core.left, _SAMPLE)].reshape(-1, 1, in_row, table.shape[1] // in_row)
+    few = table[sample(core.left, _SAMPLE)].reshape(-1, 1, in_row, table.shape[1] // in_row)
     if num_tiles < 2 or _places_in_tiles(few, width) is None:
         return None
     tiles = table.reshape(tile_rows, height, in_row, -1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -117,21 +118,46 @@ def lift_by_labels(base: BipartiteGraph, method: Method, k: int, labels: Labels)
     return cyclic_lift(base, k, labels) if method == "cyclic" else two_lift(base, labels)
 
 
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
+class _OneThread:
+    """The limit that all threads of the process share: the last to leave takes it away."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._limit = contextlib.ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._users == 0:
+                self._limit.enter_context(_limited())
+            self._users += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                self._limit.close()
+
+
+def _limited() -> contextlib.AbstractContextManager[Any]:
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        return _environment(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    # Only BLAS: the limit of OpenMP would hold for the calling thread alone, and stay there.
+    return threadpool_limits(limits=1, user_api="blas")
+
+
+_ONE_THREAD = _OneThread()
+
+
+def one_thread() -> contextlib.AbstractContextManager[None]:
     """Keep BLAS to one thread: workers would fight for the cores, and rounding would vary.
 
     Without threadpoolctl the environment is set instead, which only reaches processes that
     start in the meantime.
     """
-    try:
-        from threadpoolctl import threadpool_limits
-    except ImportError:
-        with _environment(dict.fromkeys(_THREAD_VARIABLES, "1")):
-            yield
-        return
-    with threadpool_limits(limits=1):
-        yield
+    return _ONE_THREAD
 
 
 @contextlib.contextmanager

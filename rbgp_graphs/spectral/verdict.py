@@ -143,6 +143,7 @@ class Verdict:
             "degrees": list(self.degrees),
             "sigma1": self.sigma1,
             "sigma2": self.sigma2,
+            "sigma2_squared": self.sigma2_squared,
             "bound": self.bound,
             "ratio": _finite(self.ratio),
             "gap": self.gap,
@@ -350,7 +351,8 @@ def _verify_graph(graph: BipartiteGraph) -> Verdict:
         raise ArgumentError("the graph has no edges")
     if graph.degrees is None:
         raise ArgumentError(
-            "the graph is not biregular, so the Ramanujan bound for its degrees is not defined"
+            "the graph is not biregular, so the Ramanujan bound for its degrees is not defined; "
+            "mask_measures compares masks of any degrees"
         )
     if not graph.is_connected:
         return _refuted(graph.shape, graph.degrees, ())

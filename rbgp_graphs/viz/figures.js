@@ -258,12 +258,14 @@ window.rbgpFigures = (function () {
     return k;
   }
 
-  // What a window shows: densities, and how many cells a pixel has.
-  function view(data, rows, cols) {
+  // What a window shows: densities, and how many cells a pixel has. There are about
+  // data.pixels of them a side, or `most` if that is less: those of the screen.
+  function view(data, rows, cols, most) {
     unpack(data);
+    most = Math.min(data.pixels, most || data.pixels);
     function sizes(key) { return data.levels.map(function (level) { return level[key]; }); }
-    var rowStep = pixelStep(rows[1] - rows[0], sizes("rows"), data.pixels);
-    var colStep = pixelStep(cols[1] - cols[0], sizes("cols"), data.pixels);
+    var rowStep = pixelStep(rows[1] - rows[0], sizes("rows"), most);
+    var colStep = pixelStep(cols[1] - cols[0], sizes("cols"), most);
     var rowEdges = stepEdges(rows, rowStep), colEdges = stepEdges(cols, colStep);
     return {
       rowStep: rowStep,
@@ -276,9 +278,12 @@ window.rbgpFigures = (function () {
 
   // The density to draw opaque: as `Raster.top` in raster.py.
   function topOf(density) {
-    var most = 0, sum = 0, count = density.length * density[0].length;
+    var most = 0, sum = 0, width = density[0].length, count = density.length * width;
     density.forEach(function (line) {
-      line.forEach(function (share) { most = Math.max(most, share); sum += share; });
+      for (var b = 0; b < width; b++) {
+        if (line[b] > most) { most = line[b]; }
+        sum += line[b];
+      }
     });
     return Math.max(most, Math.min(1, 2 * sum / count)) || 1;
   }
@@ -300,14 +305,13 @@ window.rbgpFigures = (function () {
     small.height = height;
     var brush = small.getContext("2d"), image = brush.createImageData(width, height);
     var rgb = [1, 3, 5].map(function (k) { return parseInt(color.substr(k, 2), 16); });
+    var bytes = new Uint8Array(256 * 4), scale = 255 * opacity / top;
+    for (a = 0; a < 256; a++) { bytes.set([rgb[0], rgb[1], rgb[2], a], 4 * a); }
+    // One write for the four bytes of a pixel.
+    var colors = new Uint32Array(bytes.buffer), pixels = new Uint32Array(image.data.buffer);
     for (a = 0; a < height; a++) {
-      for (b = 0; b < width; b++) {
-        var at = 4 * (a * width + b);
-        image.data[at] = rgb[0];
-        image.data[at + 1] = rgb[1];
-        image.data[at + 2] = rgb[2];
-        image.data[at + 3] = Math.round(255 * opacity * density[a][b] / top);
-      }
+      var line = density[a], at = a * width;
+      for (b = 0; b < width; b++) { pixels[at + b] = colors[Math.round(scale * line[b])]; }
     }
     brush.putImageData(image, 0, 0);
     // Browsers smooth images that they enlarge, so small ones are enlarged here.
@@ -464,7 +468,9 @@ window.rbgpFigures = (function () {
       cols = [Math.max(bounds.cols[0], cols[0]), Math.min(bounds.cols[1], cols[1])];
       if (rows[0] >= rows[1] || cols[0] >= cols[1] || seen === String([rows, cols])) { return; }
       seen = String([rows, cols]);
-      var shown = view(data, rows, cols), images = [];
+      var sides = [plot._fullLayout.yaxis._length, plot._fullLayout.xaxis._length];
+      var most = Math.ceil(Math.max(sides[0], sides[1]) * window.devicePixelRatio);
+      var shown = view(data, rows, cols, most), images = [];
       var here = data.tiles ? densities(data, shown.rowEdges, shown.colEdges, true) : [];
       var hasTint = isSeen(here, shown.density, data.tiles && data.tiles.covered);
       if (hasTint) {
@@ -487,10 +493,7 @@ window.rbgpFigures = (function () {
           if (exact) { bar.ticktext = ["zero", "nonzero"]; }
         }
       });
-      var pixels = [
-        plot._fullLayout.yaxis._length / (rows[1] - rows[0]),
-        plot._fullLayout.xaxis._length / (cols[1] - cols[0]),
-      ];
+      var pixels = [sides[0] / (rows[1] - rows[0]), sides[1] / (cols[1] - cols[0])];
       plot.layout.images = images;
       window.Plotly.react(
         plot,
@@ -502,7 +505,7 @@ window.rbgpFigures = (function () {
       var isMove = Object.keys(change || {}).some(function (key) {
         return /^[xy]axis/.test(key) || key === "autosize";
       });
-      if (isMove && waiting === null) { waiting = window.setTimeout(redraw, 30); }
+      if (isMove && waiting === null) { waiting = window.setTimeout(redraw, 0); }
     });
   }
 
@@ -635,6 +638,7 @@ window.rbgpFigures = (function () {
       if (action && kinds[action.kind]) { kinds[action.kind](plot, action); }
     },
     densities: densities,
+    lines: lineTraces,
     view: view,
   };
 })();

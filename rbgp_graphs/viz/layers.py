@@ -188,7 +188,7 @@ def _add_scale(figure: go.Figure, top: float) -> None:
             "colorbar": bar,
         },
     )
-    figure.update_layout(margin_b=95)
+    figure.layout.margin.b = 95
     style.set_height(figure, figure.layout.height + 35)
 
 

@@ -116,21 +116,16 @@ def pattern(
 
 
 def _set_axes(figure: go.Figure, rows: tuple[int, int], cols: tuple[int, int]) -> None:
-    # One kind of mark needs a legend too. And one update: each takes milliseconds.
-    layout: dict[str, Any] = {
-        "showlegend": True,
-        "xaxis": {**_axis("column", *cols), "range": [cols[0] - 0.5, cols[1] - 0.5]},
-        "yaxis": {**_axis("row", *rows), "range": [rows[1] - 0.5, rows[0] - 0.5]},
-    }
+    xaxis, yaxis = _axis("column", *cols), _axis("row", *rows)
+    xaxis["range"], yaxis["range"] = [cols[0] - 0.5, cols[1] - 0.5], [rows[1] - 0.5, rows[0] - 0.5]
     if _has_square_cells(rows, cols):
-        layout["width"] = 640
-        layout["xaxis"] |= {"constrain": "domain", "constraintoward": "left"}
-        layout["yaxis"] |= {
-            "scaleanchor": "x",
-            "constrain": "domain",
-            "constraintoward": "top",
-        }
-    figure.update_layout(layout)
+        figure.layout.width = 640
+        xaxis |= {"constrain": "domain", "constraintoward": "left"}
+        yaxis |= {"scaleanchor": "x", "constrain": "domain", "constraintoward": "top"}
+    # Assigned, not updated: plotly takes milliseconds to follow each path of an update.
+    figure.layout.xaxis, figure.layout.yaxis = xaxis, yaxis
+    # One kind of mark needs a legend too.
+    figure.layout.showlegend = True
 
 
 def _axis(name: str, start: int, stop: int) -> dict[str, Any]:

@@ -108,6 +108,6 @@ def new_figure(title: str, theme: Theme, height: int = 640) -> go.Figure:
 
 def set_height(figure: go.Figure, height: int) -> None:
     """Set the height of a figure in pixels, and with it the places of title and legend."""
-    figure.update_layout(
-        height=height, title_y=1 - _TITLE_TOP / height, legend_y=1 - _LEGEND_TOP / height
-    )
+    layout = figure.layout
+    layout.height = height
+    layout.title.y, layout.legend.y = 1 - _TITLE_TOP / height, 1 - _LEGEND_TOP / height

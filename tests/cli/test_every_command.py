@@ -46,6 +46,7 @@ GOOD: dict[tuple[str, ...], list[str]] = {
     ("export",): ["pattern.rbgp", "mask.npz"],
     ("detect",): ["pattern.rbgp"],
     ("matmul",): ["weights.rbgp", "--batch", "2"],
+    ("tune",): ["--show"],
     ("bench",): ["tiles", "--quick", "--rounds", "1"],
     ("search",): ["16", "16", "4", "--tries", "4"],
     ("train",): ["--model", "vgg19", "--width", "0.015625", "--epochs", "1", "--batch", "512"],

@@ -100,6 +100,15 @@ def test_a_graph_that_is_not_biregular_is_a_wrong_request(
     assert "not biregular" in result.stderr
 
 
+def test_a_graph_on_the_bound_is_said_to_be_there(files: Files) -> None:
+    rg.save("tie.rbgp", rg.field_lift(4, 4, 3))
+    result = rbgp("verify", "tie.rbgp", "--level", "proved")
+    assert result.exit_code == 0
+    assert "sigma2          3.4641; exactly the Ramanujan bound" in result.stdout
+    found = document("verify", "tie.rbgp", "--level", "proved")["verdict"]
+    assert (found["tie"], found["sigma2_squared"]) == (True, 12)
+
+
 # Certificates in files ---------------------------------------------------------------------------
 
 
@@ -117,7 +126,9 @@ def test_certificates_are_put_into_the_file_and_checked_there(files: Files) -> N
     # The product is refuted, and its certificate says so.
     result = rbgp("verify", "weights.rbgp", "--stored")
     assert result.exit_code == 1
-    assert "do not say that whole is Ramanujan" in " ".join(result.stdout.split())
+    assert "a right certificate says that the whole is not Ramanujan" in " ".join(
+        result.stdout.split()
+    )
     # Saving again changes nothing.
     content = Path("weights.rbgp").read_bytes()
     assert rbgp("verify", "weights.rbgp", "--level", "proved", "--save").exit_code == 1

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import math
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any, get_args
 
@@ -250,3 +252,18 @@ def test_factors_of_a_design_are_graphs_that_can_be_rebuilt() -> None:
     pattern = design(96, 96, 0.75, rng=3)
     assert all(isinstance(factor, BipartiteGraph) for factor in pattern.factors)
     assert pattern_from_recipe(pattern.recipe) == pattern
+
+
+def test_a_design_leaves_the_number_of_threads_of_torch_alone() -> None:
+    pytest.importorskip("torch", reason="it is not installed")
+    # The outer factor comes from a field with 64 elements.
+    code = """
+import torch
+import rbgp_graphs as rg
+torch.set_num_threads(3)
+rg.design(512, 512, 0.875)
+rg.spectral.search_lift(rg.complete(4, 4), tries=2)
+print(torch.get_num_threads())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "3\n"

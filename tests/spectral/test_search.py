@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import json
 import multiprocessing
 import os
@@ -402,6 +403,24 @@ def test_workers_use_one_thread_and_the_caller_gets_his_back() -> None:
         search_lift(BASE, tries=4, executor=pool, progress=lambda *_: during.update(threads()))
     assert during == {1}
     assert threads() == before
+
+
+def test_searches_that_overlap_give_the_threads_back_when_the_last_has_ended() -> None:
+    threadpoolctl: Any = pytest.importorskip("threadpoolctl", reason="it is not installed")
+
+    def threads() -> set[int]:
+        infos = threadpoolctl.threadpool_info()
+        return {info["num_threads"] for info in infos if info["user_api"] == "blas"}
+
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        before = threads()
+        first, second = contextlib.ExitStack(), contextlib.ExitStack()
+        first.enter_context(lift_trials.one_thread())
+        second.enter_context(lift_trials.one_thread())
+        first.close()
+        assert threads() == {1}
+        second.close()
+        assert threads() == before == {2}
 
 
 def test_without_threadpoolctl_new_processes_find_the_limit_in_the_environment(

@@ -1,6 +1,7 @@
 """The report in a real browser; skipped where there is none."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from rbgp_graphs import RBGP4, TensorProduct, design_space, projective_plane, random_biregular, viz
 from rbgp_graphs.testing.strategies import bipartite_graphs, patterns
 from rbgp_graphs.viz.layers import zoom_looks
+from rbgp_graphs.viz.level_lines import add_lines
 from rbgp_graphs.viz.page import read_asset
 from rbgp_graphs.viz.raster import rasterize
 from rbgp_graphs.viz.zoom import zoom_data
@@ -50,12 +52,11 @@ def browser() -> Iterator[Any]:
 
 
 def wait_for(page: Any, condition: str) -> None:
-    """Wait up to 20 s; the policy of the page forbids playwright's own way, which uses eval."""
-    for _ in range(100):
-        if page.evaluate(condition):
-            return
-        page.wait_for_timeout(200)
-    raise AssertionError(condition)
+    """Wait up to 60 s; the policy of the page forbids playwright's own way, which uses eval."""
+    end = time.monotonic() + 60
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, condition
+        page.wait_for_timeout(100)
 
 
 class Visit:
@@ -70,6 +71,7 @@ class Visit:
         self.page.on("console", lambda message: self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.set_default_timeout(60_000)
         self.page.goto(address)
         wait_for(
             self.page,
@@ -93,6 +95,33 @@ def test_the_page_opens_offline_in_both_themes_and_widths(
     drawn = page.evaluate("getComputedStyle(document.querySelector('.plot .main-svg')).background")
     expected = "rgb(20, 23, 26)" if scheme == "dark" else "rgb(255, 255, 255)"
     assert drawn.startswith(expected)
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_to_complain_about(browser: Any, tmp_path: Path, scheme: str) -> None:
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
+    )
+    # A small pattern has every section, and few marks in its figures.
+    small = RBGP4(projective_plane(2), (2, 1), projective_plane(2), (1, 2))
+    page = Visit(browser, viz.report(small, tmp_path / "small.html").as_uri(), scheme, 1280).page
+    # What can be opened is checked too.
+    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+    # The themes differ in colours alone.
+    options = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}
+    found = axe.Axe().run(page, options=options)
+    assert found.response["testEngine"]["name"] == "axe-core"
+    assert found.response["passes"]
+    assert found.violations_count == 0, found.generate_report()
+    # It would have told.
+    page.evaluate(
+        """() => document.querySelectorAll('h2').forEach(each => {
+            each.style = 'color: #888888; background: #999999';
+        })"""
+    )
+    found = axe.Axe().run(page, context="h2")
+    assert [each["id"] for each in found.response["violations"]] == ["color-contrast"]
     page.close()
 
 
@@ -154,6 +183,28 @@ def test_a_page_draws_the_mask_at_every_window_and_zoom(
     assert found["colEdges"] == expected.col_edges.tolist()
     share = averages(mask, expected.row_edges, expected.col_edges)
     np.testing.assert_allclose(found["density"], share, atol=1e-12)
+
+
+@settings(max_examples=40)
+@given(patterns(), st.floats(0.5, 40), st.data())
+def test_a_page_draws_the_lines_of_the_figure(
+    script: Any, pattern: Any, side: float, data: st.DataObject
+) -> None:
+    rows, cols = (windows(data.draw, size) for size in pattern.shape)  # type: ignore[arg-type]
+    found = script.evaluate(
+        """([data, rows, cols, side]) => {
+            window.rbgpFigures.view(data, rows, cols);
+            return window.rbgpFigures.lines(data, rows, cols, [side, side]);
+        }""",
+        [{**zoom_data(pattern, rows, cols), **zoom_looks(pattern), "pixels": 64}, rows, cols, side],
+    )
+    expected = go.Figure()
+    add_lines(expected, pattern, rows, cols, (side, side))
+    assert len(found) == len(expected.data)
+    for own, trace in zip(found, expected.data, strict=True):
+        assert own["name"] == trace.name
+        assert (tuple(own["x"]), tuple(own["y"])) == (trace.x, trace.y)
+        assert own["line"]["width"] == pytest.approx(trace.line.width)
 
 
 @pytest.fixture(scope="module")
@@ -228,23 +279,26 @@ def test_zooming_draws_single_cells(living: tuple[Any, RBGP4]) -> None:
         """() => window.Plotly.relayout(window.plots.zoom, {
             'xaxis.range': [-0.5, 16383.5], 'yaxis.range': [16383.5, -0.5]}).then(() => null)"""
     )
-    wait_for(page, "window.plots.zoom.layout.images[1].sizex >= 16384")
+    mask = "window.plots.zoom.layout.images.find(image => image.name === 'mask')"
+    wait_for(page, f"{mask}.sizex >= 16384")
 
 
 def test_vertices_show_their_neighbors(living: tuple[Any, RBGP4]) -> None:
     page, _ = living
     plane = projective_plane(2)
+    told = "window.plots.neighbors.parentElement.querySelector('.live').textContent"
+    # The line is there once the figure is drawn and has got its keys.
+    wait_for(page, "window.plots.neighbors.tabIndex === 0")
     page.evaluate("window.plots.neighbors.focus()")
     page.keyboard.press("ArrowDown")
     expected = "left vertex 0: neighbours " + ", ".join(map(str, plane.neighbors(0).tolist()))
-    told = "window.plots.neighbors.parentElement.querySelector('.live').textContent"
-    assert page.evaluate(told) == expected
-    assert page.evaluate("window.plots.neighbors.data[1].x") == [0, 1, None] * 3
+    wait_for(page, f"{told} === {expected!r}")
+    wait_for(page, "String(window.plots.neighbors.data[1].x) === '0,1,,0,1,,0,1,'")
     heights = page.evaluate("window.plots.neighbors.data[3].y")
     ends = page.evaluate("window.plots.neighbors.data[1].y")[1::3]
     assert ends == [heights[v] for v in plane.neighbors(0).tolist()]
     page.keyboard.press("Escape")
-    assert page.evaluate(told).startswith("Point at a vertex")
+    wait_for(page, told + ".startsWith('Point at a vertex')")
     place = page.evaluate(
         """() => {
             const plot = window.plots.neighbors, layout = plot._fullLayout;
@@ -266,6 +320,7 @@ def test_vertices_show_their_neighbors(living: tuple[Any, RBGP4]) -> None:
 def test_the_slider_goes_through_the_steps(living: tuple[Any, RBGP4]) -> None:
     page, pattern = living
     slider = page.get_by_role("slider", name="Step")
+    slider.wait_for()
     assert slider.get_attribute("max") == "15"
     slider.focus()
     for _ in range(2):
@@ -273,7 +328,7 @@ def test_the_slider_goes_through_the_steps(living: tuple[Any, RBGP4]) -> None:
     caption = "window.plots.frames.layout.annotations[0].text"
     tile = int(pattern.outer.neighbors(0)[2])
     wait_for(page, f"{caption}.includes('Step 3 of 16</b>, tile (0, {tile})')")
-    assert slider.get_attribute("aria-valuetext") == "Step 3"
+    wait_for(page, "document.querySelector('input').getAttribute('aria-valuetext') === 'Step 3'")
 
 
 def test_a_candidate_can_be_chosen(living: tuple[Any, RBGP4]) -> None:
@@ -286,5 +341,6 @@ def test_a_candidate_can_be_chosen(living: tuple[Any, RBGP4]) -> None:
     for place in (0, len(front) - 1):
         choice.select_option(index=place)
         wait_for(page, f"window.plots.candidates.data[2].x[0] === {1e3 * front[place].seconds!r}")
-        cells = page.evaluate("window.plots.candidates.data[3].z")
-        assert np.array_equal(cells, front[place].build().mask())
+        mask = front[place].build().mask().astype(int).tolist()
+        cells = "window.plots.candidates.data[3].z.map(line => Array.from(line))"
+        wait_for(page, f"JSON.stringify({cells}) === JSON.stringify({mask})")

@@ -215,6 +215,22 @@ class Emitter:
         """Store a vector; by default the address need only have its elements aligned."""
         self.build.store(value, address, align=align or element_bytes(value.type.element))
 
+    def stream_vector(self, value: Value, address: Value) -> None:
+        """Store a vector past the caches; its address is a multiple of its size."""
+        size = value.type.count * element_bytes(value.type.element)
+        store = self.build.store(value, address, align=size)
+        store.set_metadata("nontemporal", self.module.add_metadata([ir.Constant(I32, 1)]))
+
+    def fence(self) -> None:
+        """Let no thread see later stores before those made so far."""
+        self.build.fence("seq_cst")
+
+    def prefetch(self, address: Value) -> None:
+        """Ask for the line at an address, which need not exist, to be read soon."""
+        # For reading, to be kept in all caches, of data.
+        options = [ir.Constant(I32, number) for number in (0, 3, 1)]
+        self.intrinsic("llvm.prefetch.p0", ir.VoidType(), (address, *options))
+
     def constant(self, kind: Any, number: float) -> Value:
         """Return a floating-point number, or a vector of equal ones."""
         if isinstance(kind, ir.VectorType):

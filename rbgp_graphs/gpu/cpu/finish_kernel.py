@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from llvmlite import ir
 
 from rbgp_graphs.gpu.cpu.activation import ACTIVATIONS
-from rbgp_graphs.gpu.cpu.emit import Emitter, Value
+from rbgp_graphs.gpu.cpu.emit import I64, Emitter, Value
 from rbgp_graphs.gpu.cpu.job import FINISH, JobReader
 from rbgp_graphs.gpu.cpu.storage import Storage
 
@@ -20,7 +22,7 @@ def finish_text(storage: Storage, lanes: int, activation: str | None) -> str:
     emit = Emitter(FINISH)
     job, sums, target, width, row_bytes, first_row, num_groups, num_slots = emit.arguments
     read = JobReader(emit, job)
-    read.load("bias", "out_row", "out_col", "slot_step", "slot_rows")
+    read.load("bias", "out_row", "out_col", "slot_step", "slot_rows", "keeps_result")
     kind = ir.VectorType(storage.computed, lanes)
     size, sum_size = storage.stored_bytes, storage.computed_bytes
     vector_bytes = lanes * sum_size
@@ -47,12 +49,23 @@ def finish_text(storage: Storage, lanes: int, activation: str | None) -> str:
         )
         biases = emit.splat(bias, lanes)
 
-        def next_to_each_other() -> tuple[()]:
+        def vectors(put: Callable[[Value, Value], None]) -> tuple[()]:
             def vector(n: Value) -> None:
                 x = result(emit.at(start, emit.mul(n, sum_size)), biases)
-                emit.store_vector(storage.to_stored(emit, x), emit.at(goal, emit.mul(n, size)))
+                put(storage.to_stored(emit, x), emit.at(goal, emit.mul(n, size)))
 
             emit.loop(0, whole, vector, step=lanes)
+            return ()
+
+        def next_to_each_other() -> tuple[()]:
+            # Whole lines need not be read before they are written.
+            address = emit.build.or_(emit.build.ptrtoint(goal, I64), read["keeps_result"])
+            is_aligned = emit.is_equal(emit.build.and_(address, emit.integer(lanes * size - 1)), 0)
+            emit.choose(
+                is_aligned,
+                lambda: vectors(emit.stream_vector),
+                lambda: vectors(emit.store_vector),
+            )
             with emit.when(emit.is_less(whole, width)):
                 x = result(emit.at(start, emit.mul(whole, sum_size)), biases)
                 place = emit.at(goal, emit.mul(whole, size))

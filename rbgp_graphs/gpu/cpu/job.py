@@ -27,6 +27,8 @@ FIELDS = (
     "x_col",
     "out_row",
     "out_col",
+    # -1 if the result shall stay in the caches, 0 if it is too large for that.
+    "keeps_result",
     # The pattern (see `rbgp_graphs.gpu.cpu.tables.Tables`).
     "tiles",
     "outer_degree",
@@ -47,6 +49,7 @@ FIELDS = (
     "part_groups",
     "tiles_at_once",
     "sums_at",
+    "places_at",
     "weights_at",
     # The sampled product: packed operands.
     "x_panels",

@@ -8,6 +8,9 @@ from rbgp_graphs.gpu.cpu.emit import Emitter, Value
 from rbgp_graphs.gpu.cpu.job import PACK, JobReader
 from rbgp_graphs.gpu.cpu.storage import Storage
 
+#: How far ahead rows are asked for. Processors foresee no jumps from row to row.
+_ROWS_AHEAD = 8
+
 
 def pack_text(storage: Storage, lanes: int) -> str:
     """Return the kernel ``pack(job, source, width, panel, row_bytes)``.
@@ -34,7 +37,9 @@ def pack_text(storage: Storage, lanes: int) -> str:
             goal = emit.at(panel, emit.mul(c, row_bytes))
 
             def vector(n: Value) -> None:
-                x = emit.load_vector(stored_kind, emit.at(start, emit.mul(n, size)))
+                source = emit.at(start, emit.mul(n, size))
+                emit.prefetch(emit.at(source, emit.mul(x_row, _ROWS_AHEAD)))
+                x = emit.load_vector(stored_kind, source)
                 place = emit.at(goal, emit.mul(n, panel_size))
                 emit.store_vector(storage.to_computed(emit, x), place, vector_bytes)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from llvmlite import ir
 
-from rbgp_graphs.gpu.cpu.emit import Emitter, Value
+from rbgp_graphs.gpu.cpu.emit import I32, Emitter, Value
 from rbgp_graphs.gpu.cpu.job import FINISH, PRODUCT, JobReader
 from rbgp_graphs.gpu.cpu.panels import each_chunk
 from rbgp_graphs.gpu.cpu.storage import Storage
@@ -37,7 +37,9 @@ class _ProductKernel:
         self.read = read = JobReader(emit, self.job)
         read.load("outer_degree", "inner_degree", "num_blocks", "tiles_at_once", "value_row")
         self.sums = emit.at(self.panel, read["sums_at"])
+        self.places = emit.at(self.panel, read["places_at"])
         each_chunk(emit, read, self.row_bytes, self._chunk)
+        emit.fence()
         return emit.finish()
 
     def _chunk(self, chunk: Value, target: Value, width: Value) -> None:
@@ -57,12 +59,13 @@ class _ProductKernel:
                 row = emit.add(first_row, emit.mul(g, read["group_step"]))
                 columns = emit.mul(emit.add(start, g), read["inner_degree"])
                 inner = emit.at(read.pointer("inner"), emit.mul(columns, 4))
+                self._list_rows(inner, tiles, first, last)
 
                 def block(b: Value) -> None:
                     number = emit.add(emit.mul(g, read["num_blocks"]), b)
                     sums = emit.at(self.sums, emit.mul(number, self.rows * self.row_bytes))
                     weights = self._weights(b, row, first, last)
-                    self._block(sums, weights, inner, tiles, first, last)
+                    self._block(sums, weights, first, last)
 
                 emit.loop(0, read["num_blocks"], block)
 
@@ -89,15 +92,40 @@ class _ProductKernel:
         scratch = emit.at(self.panel, read["weights_at"])
         return weights_of(emit, self.storage, self.lanes, starts, count, scratch)
 
-    def _block(
-        self,
-        sums: Value,
-        weights: Sequence[Value],
-        inner: Value,
-        tiles: Value,
-        first: Value,
-        last: Value,
-    ) -> None:
+    def _list_rows(self, inner: Value, tiles: Value, first: Value, last: Value) -> None:
+        """Write where the rows of X for a group are in the panel, tile after tile."""
+        emit, read = self.emit, self.read
+        degree, lanes = read["inner_degree"], self.vector_bytes // 8
+        whole = emit.mul(emit.divmod(degree, emit.integer(lanes))[0], lanes)
+
+        def tile(e: Value, goal: Value) -> list[Value]:
+            entry = emit.at(tiles, emit.mul(e, 16))
+            start = emit.mul(emit.load_int(entry, 0), self.row_bytes)
+            starts = emit.splat(start, lanes)
+            columns = emit.at(inner, emit.mul(emit.load_int(entry, 1), 4))
+
+            def some(j: Value) -> None:
+                numbers = emit.load_vector(
+                    ir.VectorType(I32, lanes), emit.at(columns, emit.mul(j, 4))
+                )
+                wide = emit.build.zext(numbers, starts.type)
+                factor = ir.Constant(starts.type, [self.row_bytes] * lanes)
+                places = emit.build.add(emit.build.mul(wide, factor), starts)
+                emit.store_vector(places, emit.at(goal, emit.mul(j, 8)))
+
+            def one(j: Value) -> None:
+                place = emit.add(emit.mul(emit.load_index(columns, j), self.row_bytes), start)
+                emit.build.store(place, emit.at(goal, emit.mul(j, 8)))
+
+            emit.loop(0, whole, some, step=lanes)
+            emit.loop(whole, degree, one)
+            return [emit.at(goal, emit.mul(degree, 8))]
+
+        (end,) = emit.loop(first, last, tile, [self.places])
+        # The row after the last one is loaded too, and not used.
+        emit.build.store(emit.integer(0), end)
+
+    def _block(self, sums: Value, weights: Sequence[Value], first: Value, last: Value) -> None:
         """Add the products of a block of rows with tiles from `first` to `last` to its sums."""
         emit, read = self.emit, self.read
         places = [emit.at(sums, i * self.vector_bytes) for i in range(self.rows * self.vectors)]
@@ -107,29 +135,26 @@ class _ProductKernel:
             lambda: [self._load(place) for place in places],
         )
 
-        def tile(e: Value, k: Value, *totals: Value) -> list[Value]:
-            entry = emit.at(tiles, emit.mul(e, 16))
-            start = emit.at(self.panel, emit.mul(emit.load_int(entry, 0), self.row_bytes))
-            columns = emit.at(inner, emit.mul(emit.load_int(entry, 1), 4))
+        def neighbour(k: Value, *carried: Value) -> list[Value]:
+            xs, totals = carried[: self.vectors], carried[self.vectors :]
+            following = self._row(emit.add(k, 1))
+            results = []
+            for i, row in enumerate(weights):
+                place = emit.build.gep(row, [k], source_etype=self.storage.computed)
+                weight = emit.splat(emit.build.load(place, typ=self.storage.computed), self.lanes)
+                mine = totals[i * self.vectors : (i + 1) * self.vectors]
+                results += [emit.fma(weight, x, t) for x, t in zip(xs, mine, strict=True)]
+            return [*following, *results]
 
-            def neighbour(j: Value, k: Value, *totals: Value) -> list[Value]:
-                x = emit.at(start, emit.mul(emit.load_index(columns, j), self.row_bytes))
-                xs = [self._load(emit.at(x, v * self.vector_bytes)) for v in range(self.vectors)]
-                results = []
-                for i, row in enumerate(weights):
-                    place = emit.build.gep(row, [k], source_etype=self.storage.computed)
-                    weight = emit.splat(
-                        emit.build.load(place, typ=self.storage.computed), self.lanes
-                    )
-                    mine = totals[i * self.vectors : (i + 1) * self.vectors]
-                    results += [emit.fma(weight, x, t) for x, t in zip(xs, mine, strict=True)]
-                return [emit.add(k, 1), *results]
-
-            return emit.loop(0, read["inner_degree"], neighbour, [k, *totals])
-
-        _, *totals = emit.loop(first, last, tile, [emit.integer(0), *totals])
-        for place, total in zip(places, totals, strict=True):
+        count = emit.mul(emit.sub(last, first), read["inner_degree"])
+        results = emit.loop(0, count, neighbour, [*self._row(emit.integer(0)), *totals])
+        for place, total in zip(places, results[self.vectors :], strict=True):
             emit.store_vector(total, place, self.vector_bytes)
+
+    def _row(self, k: Value) -> list[Value]:
+        """Return the row of X that the list names at k."""
+        x = self.emit.at(self.panel, self.emit.load_int(self.places, k))
+        return [self._load(self.emit.at(x, v * self.vector_bytes)) for v in range(self.vectors)]
 
     def _load(self, place: Value) -> Value:
         return self.emit.load_vector(self.kind, place, self.vector_bytes)

@@ -17,6 +17,8 @@ from rbgp_graphs.products import RBGP4
 
 #: A batch of matrices with fewer columns than this is multiplied as one wide matrix.
 _NARROW = 64
+#: Results of this size are written past the caches.
+_STREAMED_BYTES = 4 << 20
 #: Rows that one thread packs at a time.
 _PACKED_ROWS = 1024
 
@@ -111,6 +113,7 @@ def _multiply(
         x_col=X.strides[-1] if columns > 1 else X.itemsize,
         out_row=goal.strides[-2],
         out_col=goal.strides[-1] if columns > 1 else goal.itemsize,
+        keeps_result=-(goal.nbytes < _STREAMED_BYTES),
     )
     count, num_threads, run = len(panels), call.plan.num_threads, call.run
 

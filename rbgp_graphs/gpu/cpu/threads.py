@@ -22,6 +22,7 @@ _MAX_THREADS = 1024
 _ALIGNMENT = 64
 #: Scratch memory above this size is given back after the product.
 _KEPT_BYTES = 64 << 20
+_HUGE_PAGE = 2 << 20
 _VARIABLE = "RBGP_NUM_THREADS"
 #: How long the set of processors counts as known.
 _KNOWN_SECONDS = 1.0
@@ -204,14 +205,19 @@ def run(call: Callable[[int], None], num_threads: int) -> None:
 
 
 def scratch(size: int) -> int:
-    """Return the address of `size` bytes that only this thread uses, aligned to 64 bytes."""
+    """Return the address of `size` bytes that only this thread uses, aligned to 64 bytes.
+
+    Much memory is aligned to huge pages and large enough that NumPy asks the system for them:
+    rows of a panel are read in no order, and small pages would have to be looked up each time.
+    """
     buffer = getattr(_scratch, "buffer", None)
     if buffer is None or len(buffer) < size + _ALIGNMENT:
         _scratch.buffer = buffer = None
-        buffer = np.empty(size + _ALIGNMENT, np.uint8)
+        spare = _ALIGNMENT if size < _HUGE_PAGE // 4 else 2 * _HUGE_PAGE
+        buffer = np.empty(size + spare, np.uint8)
         _scratch.buffer = buffer
-    start = int(buffer.ctypes.data)
-    return start + -start % _ALIGNMENT
+    start = int(buffer.__array_interface__["data"][0])
+    return start + -start % (_ALIGNMENT if len(buffer) < 2 * _HUGE_PAGE else _HUGE_PAGE)
 
 
 def trim() -> None:

@@ -35,6 +35,7 @@ class _TransposedKernel:
         read.load("outer_degree", "inner_degree", "num_blocks", "value_row")
         self.sums = emit.at(self.panel, read["sums_at"])
         each_chunk(emit, read, self.row_bytes, self._chunk)
+        emit.fence()
         return emit.finish()
 
     def _chunk(self, chunk: Value, target: Value, width: Value) -> None:

@@ -99,8 +99,8 @@ def clocks(
     if plan.kernel == "hopper":
         tiles = _hopper_tiles(plan.tile, problem)
     together = _blocks_together(launch.threads, launch.shared_bytes, block.sums, capability)
-    in_flight = together * (plan.tile.buffers - 1)
-    own = max(
+    in_flight: int = together * (plan.tile.buffers - 1)
+    own: float = max(
         block.operations / _operations(plan.kernel, problem.dtype, capability),
         block.loaded_bytes / _L2_BYTES,
         block.shared_bytes / _SHARED_BYTES,
@@ -158,8 +158,9 @@ def _forward_work(tile: ForwardTile, size: Dimensions, number: int) -> Work:
 
 
 def _warp_work(tile: WarpTile, size: Dimensions) -> Work:
-    stages = -(-size.pairs // tile.pairs)
-    steps = stages * -(-tile.pairs * size.pair // 16)
+    chunk = tile.chunk(size)
+    stages = -(-size.row_degree // chunk)
+    steps = stages * -(-chunk // 16)
     rows = tile.groups * tile.rows
     operand_rows = tile.groups * size.row_degree if tile.compact else size.pairs * size.slab
     fragments = 512 * tile.column_steps + 256 * tile.row_steps

@@ -101,7 +101,7 @@ buffers=2)'
         """Return the launch for a problem."""
         size, dtype, n, tile = problem.size, problem.dtype, problem.n, self.tile
         batch: dict[str, Any] = {"batches": problem.batches, "activation": activation}
-        pieces = {"aligned": problem.pieces_fit}
+        pieces: dict[str, Any] = {"aligned": problem.pieces_fit}
         if self.kernel == "hopper":
             return hopper_launch(size, dtype, n, tile=tile, **batch)
         if self.kernel == "tensor_core":

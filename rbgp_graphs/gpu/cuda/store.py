@@ -50,6 +50,10 @@ class Store(Generic[Entry]):
         """Return the entry under a key, if there is one."""
         return self._entries.get(key)
 
+    def entries(self) -> dict[str, Entry]:
+        """Return a copy of the table."""
+        return dict(self._entries)
+
     def add(self, key: str, entry: Entry) -> None:
         """Keep an entry, in place of the one that may be there."""
         # Other processes may have added some since.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -44,9 +45,10 @@ class WarpTile:
     groups : int
         Row groups of a block, a warp or more for each.
     pairs : int
-        Pairs (k_o, v_r) in one stage.
-    compact : bool
-        Whether a stage holds copies of the rows that each group needs instead of whole slabs.
+        Pairs (k_o, v_r) whose slabs a stage holds, or 0 if it holds copies of the rows that each
+        group needs.
+    values : int
+        Values of a row in a stage of copies.
     buffers : int
         Stages in shared memory at a time, at least 2.
     """
@@ -57,7 +59,7 @@ class WarpTile:
     column_warps: int
     groups: int
     pairs: int
-    compact: bool
+    values: int
     buffers: int = 2
 
     @property
@@ -74,6 +76,16 @@ class WarpTile:
     def threads(self) -> int:
         """Threads of a block."""
         return 32 * self.row_warps * self.column_warps * self.groups
+
+    @property
+    def compact(self) -> bool:
+        """Whether a stage holds copies of rows instead of whole slabs."""
+        return self.pairs == 0
+
+    def chunk(self, size: Dimensions) -> int:
+        """Values of a row in a stage."""
+        whole = self.pairs * size.pair
+        return min(self.values, size.row_degree) if self.compact else whole
 
 
 def suits(dtype: str, capability: tuple[int, int]) -> bool:
@@ -104,23 +116,32 @@ def _tiles(size: Dimensions, n: int) -> Iterator[WarpTile]:
     row_warps = min(2, power_of_two_from(-(-size.group // (_STEP_ROWS * row_steps))))
     steps = -(-n // _STEP_COLUMNS)
     column_steps = min(4, power_of_two_from(steps))
-    widest = min(2, power_of_two_from(-(-steps // column_steps)))
+    # Warps lie beside each other where there are no other groups for them.
+    most_columns = 4 if size.ui == 1 else 2
+    widest = min(most_columns, power_of_two_from(-(-steps // column_steps)))
     most = max(1, _WARPS // (row_warps * widest))
     groups = min(most, power_of_two_from(size.ui))
+    widths = dict.fromkeys((widest, max(1, widest // 2), 1))
     # Long stages for as many groups as possible first, short ones where nothing else fits.
-    for stage_values in ((64, 32), (16, 1)):
+    for stage_values in ((64, 32), (16,)):
         for few in (groups >> shift for shift in range(groups.bit_length())):
-            for values, column_warps in itertools.product(stage_values, {widest: 0, 1: 0}):
+            for column_warps, values in itertools.product(widths, stage_values):
                 yield WarpTile(
                     row_steps=row_steps,
                     column_steps=column_steps,
                     row_warps=row_warps,
                     column_warps=column_warps,
                     groups=few,
-                    pairs=min(size.pairs, max(1, values // size.pair)),
-                    # A whole slab is worth its place if the groups of a block use most of it.
-                    compact=few * size.di < size.vi,
+                    pairs=_slabs(size, few, values),
+                    values=values,
                 )
+
+
+def _slabs(size: Dimensions, groups: int, values: int) -> int:
+    """Return how many slabs belong into a stage, 0 where copies of rows take less place."""
+    if groups * size.di < size.vi or size.pair > max(values, 2 * _STEP_VALUES):
+        return 0
+    return min(size.pairs, max(1, values // size.pair))
 
 
 def warp_tiles(size: Dimensions, n: int) -> Iterator[WarpTile]:
@@ -134,7 +155,6 @@ def warp_tiles(size: Dimensions, n: int) -> Iterator[WarpTile]:
             continue
         for warps, values, buffers in itertools.product((4, 8), (16, 32, 64, 128), (2, 3, 4)):
             groups = min(warps // (row_warps * column_warps), power_of_two_from(size.ui))
-            pairs = min(size.pairs, max(1, values // size.pair))
             if groups:
                 yield WarpTile(
                     row_steps=row_steps,
@@ -142,8 +162,8 @@ def warp_tiles(size: Dimensions, n: int) -> Iterator[WarpTile]:
                     row_warps=row_warps,
                     column_warps=column_warps,
                     groups=groups,
-                    pairs=pairs,
-                    compact=groups * size.di < size.vi,
+                    pairs=_slabs(size, groups, values),
+                    values=values,
                     buffers=buffers,
                 )
 
@@ -160,7 +180,8 @@ def tensor_core_launch(
 ) -> Launch:
     """Plan a launch of the tensor-core kernel (parameters as for `forward_launch`)."""
     _, stored, total = NUMBER_TYPES[dtype]
-    values_vector = widest_vector(dtype, size.pair)
+    chunk = tile.chunk(size)
+    values_vector = widest_vector(dtype, math.gcd(chunk, size.row_degree))
     structure: dict[str, int | str] = {
         "RBGP_STORED": stored,
         "RBGP_SUM": total,
@@ -171,7 +192,7 @@ def tensor_core_launch(
         "RBGP_COMPACT": int(tile.compact),
         "RBGP_BUFFERS": tile.buffers,
     }
-    values = round_up(tile.pairs * size.pair, _STEP_VALUES)
+    values = round_up(chunk, _STEP_VALUES)
     # Odd multiples of 16 bytes send eight rows that ldmatrix reads at a time to different banks.
     values_stride, row_stride = values + _PIECE, tile.columns + _PIECE
     rows = tile.groups * values if tile.compact else tile.pairs * size.slab + 1
@@ -188,6 +209,7 @@ def tensor_core_launch(
         "RBGP_WN": tile.column_warps,
         "RBGP_TG": tile.groups,
         "RBGP_SV": tile.pairs,
+        "RBGP_CHUNK": chunk,
         "RBGP_KS": values,
         "RBGP_ROW_STRIDE": row_stride,
         "RBGP_W_STRIDE": values_stride,

@@ -167,9 +167,9 @@ def tune(
 def _as_dtype(dtype: Any) -> np.dtype[Any]:
     """Return one of the dtypes that kernels have; ml_dtypes defines bfloat16 for NumPy."""
     if isinstance(dtype, str) and dtype == "bfloat16":
-        return np.dtype(require("ml_dtypes", "gpu-cu13").bfloat16)
+        dtype = require("ml_dtypes").bfloat16
     try:
-        found = np.dtype(dtype)
+        found: np.dtype[Any] | None = np.dtype(dtype)
     except TypeError:
         found = None
     if found is None or found.name not in NUMBER_TYPES:

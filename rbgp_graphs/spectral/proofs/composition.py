@@ -33,7 +33,8 @@ class Product(Proof):
     @property
     def method(self) -> str:
         """How the statement is proved, in words."""
-        return f"composition; {'; '.join(proof.method for proof in self.factors)}"
+        methods = dict.fromkeys(proof.method for proof in self.factors)
+        return f"composition of the factors: {'; '.join(methods)}"
 
     def decide(self, graph: Pattern, threshold: Threshold) -> bool | None:
         """Return True if every factor is proved to keep to its threshold."""

@@ -31,7 +31,7 @@ class Connected(Proof):
     @property
     def method(self) -> str:
         """How the statement is proved, in words."""
-        return "connected, and either complete or without a singular value above the bound"
+        return "complete, or connected with sigma1 within the bound"
 
     def decide(self, graph: Pattern, threshold: Threshold) -> bool | None:
         """Return True for a connected graph that is complete or has a small sigma1."""
@@ -68,7 +68,7 @@ class Disconnected(Proof):
     @property
     def method(self) -> str:
         """How the statement is proved, in words."""
-        return "more than one component, shown by a cut that no edge crosses"
+        return "more than one component: a set of vertices that no edge leaves"
 
     def decide(self, graph: Pattern, threshold: Threshold) -> bool | None:  # noqa: ARG002
         """Return False if the set is neither empty nor everything and no edge leaves it."""

@@ -63,11 +63,9 @@ def shown_part(subject: Subject, state: State, theme: Theme) -> go.Figure:
     )
     rows, cols = subject.shape
     # Margins that follow the labels cost a second layout at each zoom.
-    figure.update_layout(
-        xaxis={"minallowed": -0.5, "maxallowed": cols - 0.5, "automargin": False},
-        yaxis={"minallowed": -0.5, "maxallowed": rows - 0.5, "automargin": False},
-        margin={"l": 84, "r": 24},
-    )
+    for axis, size in ((figure.layout.xaxis, cols), (figure.layout.yaxis, rows)):
+        axis.minallowed, axis.maxallowed, axis.automargin = -0.5, size - 0.5, False
+    figure.layout.margin.l, figure.layout.margin.r = 84, 24
     if state.cell is not None:
         figure.add_scatter(
             x=[state.cell[1]],

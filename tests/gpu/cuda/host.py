@@ -14,7 +14,8 @@ import shutil
 import struct
 import subprocess
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,12 @@ class HostMachine:
 
     def to_host(self, array: Any) -> NDArray[Any]:
         return np.array(array)
+
+    def seconds(self, work: Callable[[], None], repeats: int) -> float:
+        start = time.perf_counter()
+        for _ in range(repeats):
+            work()
+        return (time.perf_counter() - start) / repeats
 
     def run(self, launch: Launch, arguments: Sequence[Any]) -> None:
         assert launch.fits

@@ -13,6 +13,10 @@ import pytest
 from rbgp_graphs.constructions import random_biregular
 from rbgp_graphs.gpu.cuda.launch import Launch
 from rbgp_graphs.gpu.cuda.portable import forward_launch, sampled_launch, transpose_launch
+from rbgp_graphs.gpu.cuda.sampled_tensor_core import (
+    sampled_tensor_core_launch,
+    sampled_warp_tile,
+)
 from rbgp_graphs.gpu.cuda.source import kernel_source, macro_options
 from rbgp_graphs.gpu.cuda.tables import Dimensions, dimensions
 from rbgp_graphs.gpu.cuda.tensor_core import tensor_core_candidate
@@ -39,6 +43,13 @@ def tensor_core(row_group: int, dtype: str) -> Launch:
     return launch
 
 
+def sampled_tensor_core(row_group: int, dtype: str) -> Launch:
+    own = size(row_group)
+    tile = sampled_warp_tile(own, 1024, 96 * 1024)
+    assert tile is not None
+    return sampled_tensor_core_launch(own, dtype, tile=tile)
+
+
 CASES = [
     ("sm_75", forward_launch(size(4), "float32", 1024)),
     ("sm_75", sampled_launch(size(4), "float64", 1024)),
@@ -46,6 +57,8 @@ CASES = [
     ("sm_80", tensor_core(64, "bfloat16")),
     ("sm_86", sampled_launch(size(4), "float32", 1024)),
     ("sm_89", tensor_core(16, "float16")),
+    ("sm_80", sampled_tensor_core(128, "bfloat16")),
+    ("sm_120", sampled_tensor_core(8, "float16")),
     ("sm_90a", forward_launch(size(4), "float32", 1024, activation="gelu")),
     ("sm_100", tensor_core(4, "float16")),
     ("sm_120", transpose_launch(size(4), "float16")),
@@ -89,7 +102,7 @@ def test_a_kernel_compiles_without_spilling_registers(
     ).stdout
     found = Counter(re.findall(r"\b(HMMA|LDSM|LDGSTS|LDL|STL|FFMA|DFMA)\b", listing))
     assert not found["LDL"] + found["STL"]
-    if launch.kernel == "tensor_core":
+    if launch.kernel in ("tensor_core", "sampled_tensor_core"):
         steps = int(launch.structure["RBGP_MR"]) * int(launch.structure["RBGP_MC"])
         assert found["HMMA"] >= steps
         assert found["LDSM"] < found["HMMA"] + steps

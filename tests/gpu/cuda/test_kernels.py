@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from rbgp_graphs.gpu.cuda.portable import (
     sampled_launch,
     transpose_launch,
 )
+from rbgp_graphs.gpu.cuda.sampled_tensor_core import SampledWarpTile, sampled_tensor_core_launch
 from rbgp_graphs.gpu.cuda.tables import dimensions, tables, transpose_sources
 from rbgp_graphs.gpu.cuda.tensor_core import WarpTile, tensor_core_launch
 from rbgp_graphs.gpu.transpose import transpose_values
@@ -51,8 +53,12 @@ SAMPLED_TILES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("bfloat16", {"rows": 1, "values": 2, "vector": 1, "staged": False, "buffers": 2}),
 )
 WARP_TILES: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("float16", {"row_steps": 1, "column_steps": 1, "compact": False, "buffers": 2}),
-    ("bfloat16", {"row_steps": 2, "column_steps": 2, "compact": True, "buffers": 3}),
+    ("float16", {"row_steps": 1, "column_steps": 1, "values": 0, "buffers": 2}),
+    ("bfloat16", {"row_steps": 2, "column_steps": 2, "values": 24, "buffers": 3}),
+)
+SAMPLED_WARP_TILES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("float16", {"row_steps": 1, "value_steps": 1, "buffers": 2}),
+    ("bfloat16", {"row_steps": 2, "value_steps": 2, "buffers": 3}),
 )
 
 few = st.integers(1, 3)
@@ -160,7 +166,11 @@ def test_the_tensor_core_kernel_agrees_with_float64(
     dtype, registers = structure
     row_warps, column_warps, groups, pairs = extents
     tile = WarpTile(
-        row_warps=row_warps, column_warps=column_warps, groups=groups, pairs=pairs, **registers
+        row_warps=row_warps,
+        column_warps=column_warps,
+        groups=groups,
+        pairs=0 if registers["values"] else pairs,
+        **registers,
     )
     random = problem(pattern, dtype, n, batches, seed)
     launch = tensor_core_launch(
@@ -176,6 +186,39 @@ def test_the_tensor_core_kernel_agrees_with_float64(
     check_forward(machine, random, launch, with_bias=with_bias, activation=activation)
 
 
+@given(
+    *(rbgp4_patterns(), st.sampled_from(SAMPLED_WARP_TILES)),
+    *(st.tuples(st.integers(1, 2), st.integers(1, 2), few, few), st.booleans()),
+    *(st.integers(1, 40), few, seeds, orders),
+)
+def test_the_sampled_kernel_on_tensor_cores_agrees_with_float64(
+    pattern: RBGP4,
+    structure: tuple[str, dict[str, Any]],
+    extents: tuple[int, int, int, int],
+    compact: bool,
+    n: int,
+    batches: int,
+    seed: int,
+    order: int,
+) -> None:
+    dtype, registers = structure
+    row_warps, value_warps, groups, pieces = extents
+    random = problem(pattern, dtype, n, batches, seed)
+    tile = SampledWarpTile(
+        row_warps=row_warps,
+        value_warps=value_warps,
+        groups=groups,
+        pairs=0,
+        columns=16 * pieces,
+        **registers,
+    )
+    # Whole pairs where a block has places for one.
+    pairs = min(random.size.pairs, tile.values // random.size.pair)
+    tile = replace(tile, pairs=0 if compact else pairs)
+    launch = sampled_tensor_core_launch(random.size, dtype, aligned=random.aligned, tile=tile)
+    check_sampled(HostMachine(order=order), random, launch)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_nan_in_rows_of_the_operand_that_a_group_does_not_use_stays_out(dtype: str) -> None:
     pattern = RBGP4(complete(1, 1), (5, 1), random_biregular(4, 8, 2, rng=0), (1, 1))
@@ -185,9 +228,7 @@ def test_nan_in_rows_of_the_operand_that_a_group_does_not_use_stays_out(dtype: s
     X[0, unused] = np.nan
     launch = forward_launch(random.size, dtype, n, aligned=False)
     if dtype == "float16":
-        tile = WarpTile(
-            row_warps=1, column_warps=1, groups=1, pairs=1, **{**WARP_TILES[0][1], "buffers": 2}
-        )
+        tile = WarpTile(row_warps=1, column_warps=1, groups=1, pairs=1, **WARP_TILES[0][1])
         launch = tensor_core_launch(random.size, dtype, n, aligned=False, tile=tile)
     own, strides = random.tables, (n, n, pattern.cols * n, pattern.rows * n)
     arguments: list[Any] = [random.values, X, Y, None, own.outer_columns, own.outer_tables]

@@ -14,6 +14,10 @@ from rbgp_graphs.errors import BackendError
 from rbgp_graphs.gpu.cuda.gather import group_columns
 from rbgp_graphs.gpu.cuda.launch import NUMBER_TYPES, Launch
 from rbgp_graphs.gpu.cuda.portable import forward_launch, sampled_launch, transpose_launch
+from rbgp_graphs.gpu.cuda.sampled_tensor_core import (
+    sampled_tensor_core_launch,
+    sampled_warp_tile,
+)
 from rbgp_graphs.gpu.cuda.source import kernel_source
 from rbgp_graphs.gpu.cuda.tables import Dimensions, dimensions, tables
 from rbgp_graphs.gpu.cuda.tensor_core import tensor_core_candidate
@@ -60,10 +64,19 @@ def test_every_plan_fits_the_device(
     problem: dict[str, Any] = {"aligned": aligned, "shared_limit": limit}
     launch = forward_launch(size, dtype, n, batches=batches, **problem)
     check(size, launch, limit)
-    check(size, transpose_launch(size, dtype), limit)
+    ordering = transpose_launch(size, dtype)
+    if ordering.fits:
+        check(size, ordering, limit)
     sampled = sampled_launch(size, dtype, n, **problem)
     if sampled.fits:
         check(size, sampled, limit)
+    tile = sampled_warp_tile(size, n, limit)
+    assert tile is None or (tile.values >= 16 and tile.threads <= 256)
+    if tile is not None and "16" in dtype:
+        launch = sampled_tensor_core_launch(size, dtype, aligned=aligned, tile=tile)
+        assert 1 <= launch.constants["RBGP_CHUNK"] <= tile.values
+        if launch.fits:
+            check(size, launch, limit)
     warps = tensor_core_candidate(size, dtype, n, batches=batches, capability=(8, 0), **problem)
     assert warps is None or "16" in dtype
     if warps is not None:

@@ -10,6 +10,7 @@ from rbgp_graphs.gpu.cuda.portable import (
     forward_tile,
     sampled_launch,
 )
+from rbgp_graphs.gpu.cuda.sampled_tensor_core import SampledWarpTile, sampled_tensor_core_launch
 from rbgp_graphs.gpu.cuda.source import kernel_source
 from rbgp_graphs.gpu.cuda.tensor_core import WarpTile, tensor_core_launch
 from rbgp_graphs.products import RBGP4
@@ -59,12 +60,28 @@ def test_the_tensor_core_kernel_keeps_within_its_memory(compact: bool) -> None:
         row_warps=1,
         column_warps=1,
         groups=2,
-        pairs=3,
-        compact=compact,
+        pairs=0 if compact else 3,
+        values=10,
     )
     launch = tensor_core_launch(random.size, dtype, n, aligned=random.aligned, tile=tile)
     machine = host.HostMachine(sanitized=True)
     check_forward(machine, random, launch, with_bias=False, activation=None)
+
+
+@pytest.mark.parametrize("pairs", [0, 1])
+def test_the_sampled_kernel_on_tensor_cores_keeps_within_its_memory(pairs: int) -> None:
+    random = problem(pattern(twisted=bool(pairs)), "float16", 24 if pairs else 21, 2, 0)
+    tile = SampledWarpTile(
+        row_steps=1,
+        value_steps=1,
+        row_warps=1,
+        value_warps=1,
+        groups=2,
+        pairs=pairs,
+        columns=16,
+    )
+    launch = sampled_tensor_core_launch(random.size, "float16", aligned=random.aligned, tile=tile)
+    check_sampled(host.HostMachine(sanitized=True, order=1), random, launch)
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,8 @@ def test_a_choice_is_kept_for_its_device_its_shape_and_its_dtype_only(tmp_path: 
         machine = Clock(fast_with_many_stages, computes=False)
         machine.identity |= own
         products = trusted(machine, kept)
-        products.forward(A, *(np.ones(s, dtype) for s in shapes(A, columns)))
+        values, X, Y = (np.ones(shape, dtype) for shape in shapes(A, columns))
+        products.forward(A, values, X, Y)
         return machine.launched[-1]
 
     fast = min(first.timed, key=fast_with_many_stages)
@@ -166,7 +167,7 @@ def test_a_damaged_file_of_choices_leaves_the_usual_plan(
     assert machine.launched == fresh.launched
     # And it is put in order by the next tuning.
     tune_product(trusted(machine, file), A, "forward", F4, columns=24)
-    assert Choices(file)._entries
+    assert Choices(file).entries()
 
 
 def test_without_a_clear_winner_the_usual_plan_stays() -> None:
@@ -212,7 +213,7 @@ def test_a_kernel_that_does_not_run_is_not_timed() -> None:
 def _device(monkeypatch: pytest.MonkeyPatch) -> None:
     own = DeviceMachine()
     monkeypatch.setitem(sys.modules, "cupy", own.xp)
-    monkeypatch.setattr(DeviceMachine, "seconds", lambda self, work, repeats: 1.0, raising=False)
+    monkeypatch.setattr(DeviceMachine, "seconds", lambda self, work, repeats: 1.0)
     made = Trusted(own, Verdicts(None))
     monkeypatch.setattr(cupy_backend, "_products", lambda device: made)
     monkeypatch.setattr(DeviceMachine, "run", lambda *_: None)

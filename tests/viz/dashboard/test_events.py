@@ -14,7 +14,6 @@ from rbgp_graphs.viz.dashboard.events import (
     after,
     as_percent,
     inner_choices,
-    num_inner_choices,
     pressed_by,
     shown_by,
 )
@@ -27,15 +26,17 @@ SHAPE = (64, 64)
 
 
 def changed(event: str, value: Any, state: State = SMALL) -> State:
-    return after(event, state, {**shown_by(state), event: value}, SHAPE)
+    return after(event, value, state, SHAPE)
 
 
 def test_every_control_shows_the_state_that_it_sets() -> None:
-    assert tuple(shown_by(SMALL)) == CONTROLS
+    assert tuple(shown_by(SMALL, SMALL)) == CONTROLS
     assert changed("rows", "128").rows == 128
     assert changed("rows-slider", 7).rows == 128
     assert changed("cols", 96).cols == 96
-    assert shown_by(changed("cols", 96))["cols-slider"] == 7
+    wide = changed("cols", 96)
+    assert shown_by(wide, wide)["cols-slider"] == "7"
+    assert shown_by(SMALL, wide)["cols"] == "96"
     assert changed("zeros", "87.5 %").sparsity == 0.875
     assert changed("zeros-slider", 3).sparsity == 0.875
     assert changed("group", "2").row_group == 2
@@ -43,12 +44,11 @@ def test_every_control_shows_the_state_that_it_sets() -> None:
     assert changed("row-range", "3:5").shown_rows == (3, 5)
     assert changed("col-range", "all").shown_cols is None
     assert changed("step", 2).step == 2
-    assert changed("candidate", None) == SMALL
-    assert changed("click", {"points": [{"x": 3.2, "y": 70}]}).cell == (63, 3)
-    assert changed("drag", {"xaxis.range": [9.5, 19.5]}).shown_cols == (10, 20)
-    assert changed("drag", {"autosize": True}) == SMALL
-    assert changed("cell-row", "5") == SMALL
-    assert changed("cell-row", "5", State(cell=(1, 2))).cell == (5, 2)
+    assert changed("click", [3.2, 70]).cell == (63, 3)
+    assert changed("drag", [[63.5, -0.5], [9.5, 19.5]]).shown_cols == (10, 20)
+    assert changed("inspected", " 5, 12").cell == (5, 12)
+    assert shown_by(changed("inspected", "5,12"), SMALL)["inspected"] == "5, 12"
+    assert changed("inspected", "", State(cell=(1, 2))).cell is None
     assert changed("in", 1).shown_rows == (16, 48)
     assert changed("whole", 1, changed("in", 1)).shown_rows is None
     assert changed("use-start", 1).source == "start"
@@ -67,12 +67,12 @@ def test_buttons_stay_pressed() -> None:
 
 
 def test_every_place_of_the_inner_slider_is_a_pattern() -> None:
-    choices = inner_choices(64, 64, 0.75, 4)
-    assert num_inner_choices(SMALL) == len(choices) > 3
+    choices = inner_choices(SMALL)
+    assert len(choices) > 3
     for place in (1, len(choices)):
         state = changed("inner-slider", place)
         assert state.inner == choices[place - 1].inner
-        assert shown_by(state)["inner-slider"] == place
+        assert shown_by(state, state)["inner-slider"] == str(place)
         pattern = designed(64, 64, 0.75, 4, state.inner)
         assert pattern.inner.shape == state.inner[:2]
         assert (pattern.shape, pattern.row_group) == (SHAPE, 4)
@@ -83,8 +83,7 @@ def test_every_place_of_the_inner_slider_is_a_pattern() -> None:
 def test_a_clicked_candidate_is_shown() -> None:
     choices = [c for c in rg.design_space(64, 64, 0.75, device="default") if c.pareto]
     best = choices[0]
-    point = {"x": 1e3 * best.seconds, "y": best.normalized_gap}
-    state = changed("candidate", {"points": [point]})
+    state = changed("candidate", [1e3 * best.seconds, best.normalized_gap])
     assert (state.row_group, state.inner) == (best.row_group, best.inner)
 
 
@@ -92,8 +91,10 @@ def test_a_clicked_candidate_is_shown() -> None:
     ("event", "value"),
     [
         ("rows", ""), ("rows", None), ("rows", "4.5"), ("zeros", "100"), ("zeros", "1e-999999"),
-        ("zeros", "x"), ("group", "-1"), ("row-range", "9:3"), ("cell-row", "64"),
-        ("rows-slider", 99), ("inner-slider", 10**6), ("no-such-event", 1),
+        ("zeros", "x"), ("group", "-1"), ("row-range", "9:3"), ("inspected", "64, 0"),
+        ("inspected", "5"), ("inspected", "1, 2, 3"), ("rows-slider", 99), ("inner-slider", 10**6),
+        ("no-such-event", 1), ("click", None), ("click", ["a", 1]), ("click", [float("nan"), 1]),
+        ("candidate", [1]), ("drag", {"autosize": True}),
     ],
 )  # fmt: skip
 def test_what_a_control_should_not_hold_is_refused(event: str, value: Any) -> None:

@@ -14,6 +14,12 @@ from rbgp_graphs.viz.dashboard.navigation import MOVES, check_range, dragged, mo
 _sizes = st.integers(1, 10**6)
 
 
+def _ranges(size: int) -> st.SearchStrategy[tuple[int, int]]:
+    return st.integers(0, size - 1).flatmap(
+        lambda start: st.tuples(st.just(start), st.integers(start + 1, size))
+    )
+
+
 @given(_sizes, _sizes, st.lists(st.sampled_from(sorted(MOVES)), max_size=30))
 def test_no_sequence_of_moves_leaves_the_pattern(rows: int, cols: int, names: list[str]) -> None:
     shown: tuple[Any, Any] = (None, None)
@@ -37,24 +43,26 @@ def test_moves_go_where_their_name_says() -> None:
 
 @given(_sizes, st.floats(allow_nan=False, allow_infinity=False), st.floats(-1e7, 1e7))
 def test_a_drag_is_cut_to_the_pattern(size: int, low: float, high: float) -> None:
-    change = {"xaxis.range[0]": low, "xaxis.range[1]": high}
-    found = dragged(change, None, None, (size, size))
-    assert found is not None
-    check_range("columns", found[1], size)
+    for shown in dragged([[low, high], [high, low]], (size, size)):
+        check_range("columns", shown, size)
+
+
+@given(st.integers(1, 1 << 20).flatmap(lambda size: st.tuples(st.just(size), _ranges(size))))
+def test_what_is_drawn_stays_when_it_is_dragged_by_nothing(case: Any) -> None:
+    size, (start, stop) = case
+    shown = dragged([[stop - 0.5, start - 0.5], [start - 0.5, stop - 0.5]], (size, size))
+    expected = None if (start, stop) == (0, size) else (start, stop)
+    assert shown == (expected, expected)
 
 
 def test_a_drag_shows_the_cells_that_it_touches() -> None:
-    change = {"xaxis.range": [9.6, 20.4], "yaxis.range": [30.5, 9.5]}
-    assert dragged(change, None, None, (100, 100)) == ((10, 31), (10, 21))
-    whole = {"xaxis.autorange": True, "yaxis.autorange": True}
-    assert dragged(whole, (1, 2), (3, 4), (100, 100)) == (None, None)
-    assert dragged({"autosize": True}, (1, 2), (3, 4), (100, 100)) is None
+    assert dragged([[30.5, 9.5], [9.6, 20.4]], (100, 100)) == ((10, 31), (10, 21))
 
 
 @pytest.mark.parametrize("ends", [["a", 1], [None, 1], [float("nan"), 1], [float("inf"), 1], [1]])
 def test_a_drag_to_nowhere_is_refused(ends: list[Any]) -> None:
     with pytest.raises(ArgumentError, match="the range"):
-        dragged({"xaxis.range": ends}, None, None, (10, 10))
+        dragged([ends, [0, 1]], (10, 10))
 
 
 def test_an_absurd_range_is_told_the_nearest_that_works() -> None:

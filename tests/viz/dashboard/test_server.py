@@ -121,11 +121,77 @@ def test_a_mask_too_large_for_memory_is_refused(app: Any) -> None:
     assert "max_bytes" in answer.get_data(as_text=True)
 
 
+def post(app: Any, body: Any, content_type: str = "application/json", **headers: str) -> Any:
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    names = {"Host": "localhost:8050", "Content-Type": content_type, **names}
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return app.server.test_client().post("/answer", data=data, headers=names)
+
+
+FIRST = {"state": None, "draft": None, "events": [["url", ""]], "scheme": "light"}
+
+
+def test_events_of_this_page_are_answered(app: Any) -> None:
+    answer = post(app, FIRST, Origin="http://localhost:8050", Sec_Fetch_Site="same-origin")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    found = json.loads(answer.data)
+    assert set(found["plots"]) == {"pattern"}
+    for name in ("about", "section"):
+        part = get(app, f"/part/{name}/{found['keys'][name]}")
+        assert part.status_code == 200
+        assert json.loads(part.data)["props"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 400),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "http://localhost:8051"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "cors"}, 403),
+        ({"Sec_Fetch_Site": "same-site", "Sec_Fetch_Mode": "navigate"}, 403),
+        ({"content_type": "text/plain"}, 415),
+        ({"content_type": "application/x-www-form-urlencoded"}, 415),
+    ],
+)
+def test_events_of_other_pages_are_refused(app: Any, headers: Any, status: int) -> None:
+    answer = post(app, FIRST, **headers)
+    assert answer.status_code == status
+    assert b"plots" not in answer.data
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"[]", b"null", b"{", b"[" * 100_000, b'{"events": 1}', b'{"events": [[1, 2]]}',
+        b'{"events": [["url"]]}', b'{"events": [], "scheme": "pink"}', b"\xff",
+        b'{"events": [], "scheme": "light", "state": "?rows=1"}',
+        b'{"events": [], "scheme": "light", "draft": 5}',
+    ],
+)  # fmt: skip
+def test_what_no_page_sends_is_refused_and_explained(app: Any, body: bytes) -> None:
+    answer = post(app, body)
+    assert answer.status_code == 422
+    assert answer.content_type.startswith("text/plain")
+    assert answer.get_data(as_text=True).startswith("The request is not one of this page")
+
+
 def test_a_request_beyond_the_limit_is_refused(app: Any) -> None:
-    body = b"x" * (LARGEST_FILE_BYTES * 4 // 3 + (2 << 20))
-    headers = {"Host": "localhost", "Content-Type": "application/json"}
-    answer = app.server.test_client().post("/_dash-update-component", data=body, headers=headers)
-    assert answer.status_code == 413
+    assert post(app, b"x" * (LARGEST_FILE_BYTES * 4 // 3 + (2 << 20))).status_code == 413
+
+
+def test_a_part_that_is_none_is_refused(app: Any) -> None:
+    assert get(app, "/part/passwd/light").status_code == 422
+    assert get(app, "/part/section/pink").status_code == 422
+    assert get(app, "/part/about/light?rows=x").status_code == 422
+
+
+def test_the_library_is_sent_once(app: Any) -> None:
+    answer = get(app, "/shared/plotly.js")
+    assert answer.status_code == 200
+    assert get(app, "/shared/plotly.js", If_None_Match=answer.headers["ETag"]).status_code == 304
 
 
 def test_host_and_port_are_explicit(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +256,7 @@ def test_masks_of_other_formats_are_read(tmp_path: Path) -> None:
         ("evil.npz", b"PK\3\4", "^the file"),
         ("../../evil.npy", b"\x93NUMPY", "^the file"),
         ("evil.mtx", b"%%MatrixMarket matrix coordinate real general\n9999999 2 1\n1 1 1\n", ""),
-        ("evil.csv", b"x" * (LARGEST_FILE_BYTES + 1), "at most"),
+        ("evil.csv", b"x" * (LARGEST_FILE_BYTES + 1), "is larger than"),
     ],
 )
 def test_files_that_are_none_are_refused(name: str, data: bytes, message: str) -> None:

@@ -8,7 +8,8 @@
 // A block computes BN columns of the rows of TG groups of one outer row u_o; a warp computes
 // 8 MR rows of one group times 16 MC columns. A stage holds the slabs of a few pairs (k_o, v_r),
 // one row of zeros for values beyond the last, the values, and for each group the places of its
-// rows. With RBGP_COMPACT it holds copies of just the rows that each group needs instead.
+// rows. With RBGP_COMPACT it holds copies of just the rows that each group needs instead, and the
+// RBGP_CHUNK values of a row in a stage may begin inside of a pair.
 #include "activation.cuh"
 #include "matrix_units.cuh"
 #include "pattern.cuh"
@@ -16,6 +17,7 @@
 #define RBGP_BN (16 * RBGP_MC * RBGP_WN)
 // Rows of a group in one block.
 #define RBGP_GS (8 * RBGP_MR * RBGP_WR)
+#define RBGP_DEGREE (RBGP_PAIRS * RBGP_PAIR)
 
 #include "block_place.cuh"
 
@@ -25,12 +27,13 @@ struct Pattern {
     const int *inner_columns;
 };
 
-// v_i of the neighbour that value k of the stage meets, and the edge it belongs to.
-RBGP_DEVICE int inner_column(const Pattern &pattern, int edge, int u_i, int k) {
+// v_i of the neighbour that a value of a row meets, on an edge of its outer row.
+RBGP_DEVICE int inner_column(const Pattern &pattern, int edge, int u_i, int value) {
     const int at = (pattern.outer_tables[edge] * RBGP_UI + smaller(u_i, RBGP_UI - 1)) * RBGP_DI;
-    return pattern.inner_columns[at + k % RBGP_PAIR / RBGP_VB];
+    return pattern.inner_columns[at + value % RBGP_PAIR / RBGP_VB];
 }
 
+// Here and below: values [first, first + count) of each row.
 RBGP_DEVICE void fill_operand(Stored *rows, int first, int count, const Place &place,
                               const Stored *x, const Pattern &pattern, int n, long long x_row) {
     const int vectors = RBGP_BN / RBGP_GV;
@@ -40,13 +43,14 @@ RBGP_DEVICE void fill_operand(Stored *rows, int first, int count, const Place &p
         const int row = i / vectors, in_row = i % vectors * RBGP_GV, k = row % RBGP_KS;
         const int column = place.first_column + in_row;
         const Stored *from = x;
-        const bool is_there = k < count * RBGP_PAIR && column < n;
+        const bool is_there = k < count && column < n;
         if (is_there) {
-            const int pair = first + k / RBGP_PAIR, edge = place.u_o * RBGP_DO + pair / RBGP_VR;
-            const int v_i = inner_column(pattern, edge, place.first_u_i + row / RBGP_KS, k);
+            const int value = first + k, pair = value / RBGP_PAIR;
+            const int edge = place.u_o * RBGP_DO + pair / RBGP_VR;
+            const int v_i = inner_column(pattern, edge, place.first_u_i + row / RBGP_KS, value);
             from = x + column +
                    (first_row_of_slab(pattern.outer_columns[edge], pair % RBGP_VR) +
-                    v_i * static_cast<long long>(RBGP_VB) + k % RBGP_VB) *
+                    v_i * static_cast<long long>(RBGP_VB) + value % RBGP_VB) *
                        x_row;
         }
         copy_to_shared<RBGP_GV * sizeof(Stored)>(rows + row * RBGP_ROW_STRIDE + in_row, from,
@@ -54,10 +58,10 @@ RBGP_DEVICE void fill_operand(Stored *rows, int first, int count, const Place &p
     }
 #else
 #pragma unroll 1
-    for (int j = 0; j < count; ++j) {
-        const int edge = place.u_o * RBGP_DO + (first + j) / RBGP_VR;
+    for (int j = 0; j < count / RBGP_PAIR; ++j) {
+        const int pair = first / RBGP_PAIR + j, edge = place.u_o * RBGP_DO + pair / RBGP_VR;
         const Stored *slab =
-            x + first_row_of_slab(pattern.outer_columns[edge], (first + j) % RBGP_VR) * x_row;
+            x + first_row_of_slab(pattern.outer_columns[edge], pair % RBGP_VR) * x_row;
 #pragma unroll 2
         for (int i = thread_index(); i < RBGP_SLAB * vectors; i += RBGP_THREADS) {
             const int row = i / vectors, in_row = i % vectors * RBGP_GV;
@@ -78,11 +82,9 @@ RBGP_DEVICE void fill_values(Stored *rows, int first, int count, const Place &pl
     for (int i = thread_index(); i < RBGP_TG * RBGP_GS * pieces; i += RBGP_THREADS) {
         const int row = i / pieces, k = i % pieces * RBGP_KV;
         const int g = place.first_g + row % RBGP_GS, u_i = place.first_u_i + row / RBGP_GS;
-        const bool is_there = k < count * RBGP_PAIR && g < RBGP_GROUP && u_i < RBGP_UI;
+        const bool is_there = k < count && g < RBGP_GROUP && u_i < RBGP_UI;
         const long long at =
-            is_there ? row_of(place.u_o, g, u_i) * (RBGP_PAIRS * static_cast<long long>(RBGP_PAIR)) +
-                           first * static_cast<long long>(RBGP_PAIR) + k
-                     : 0;
+            is_there ? row_of(place.u_o, g, u_i) * RBGP_DEGREE + first + k : 0;
         copy_to_shared<RBGP_KV * sizeof(Stored)>(rows + row * RBGP_W_STRIDE + k, values + at,
                                                  is_there);
     }
@@ -97,8 +99,8 @@ RBGP_DEVICE void fill_index(int *index, Stored *rows, int first, int count, cons
     for (int i = thread_index(); i < RBGP_TG * RBGP_KS; i += RBGP_THREADS) {
         const int k = i % RBGP_KS, pair = k / RBGP_PAIR;
         int start = zeros;
-        if (k < count * RBGP_PAIR) {
-            const int edge = place.u_o * RBGP_DO + (first + pair) / RBGP_VR;
+        if (k < count) {
+            const int edge = place.u_o * RBGP_DO + (first / RBGP_PAIR + pair) / RBGP_VR;
             const int v_i = inner_column(pattern, edge, place.first_u_i + i / RBGP_KS, k);
             start = ((pair * RBGP_VI + v_i) * RBGP_VB + k % RBGP_VB) * RBGP_ROW_STRIDE;
         }
@@ -114,12 +116,12 @@ RBGP_DEVICE void fill_stage(int s, const Place &place, const Stored *values, con
                             const Pattern &pattern, int n, long long x_row) {
     unsigned char *stage = shared_memory() + s % RBGP_BUFFERS * RBGP_STAGE_BYTES;
     Stored *rows = reinterpret_cast<Stored *>(stage);
-    const int first = s * RBGP_SV, count = smaller(RBGP_SV, RBGP_PAIRS - first);
+    const int first = s * RBGP_CHUNK, count = smaller(RBGP_CHUNK, RBGP_DEGREE - first);
     fill_operand(rows, first, count, place, x, pattern, n, x_row);
     fill_values(reinterpret_cast<Stored *>(stage + RBGP_W_OFFSET), first, count, place, values);
 #if !RBGP_COMPACT
     // Whole stages of a plain pattern at whole rows of pairs all have the same index.
-    if (RBGP_TWISTED || s < RBGP_BUFFERS || count < RBGP_SV) {
+    if (RBGP_TWISTED || s < RBGP_BUFFERS || count < RBGP_CHUNK) {
         fill_index(reinterpret_cast<int *>(stage + RBGP_INDEX_OFFSET), rows, first, count, place,
                    pattern);
     }
@@ -140,7 +142,7 @@ RBGP_KERNEL rbgp_tensor_core(const Stored *__restrict__ values,     // (rows, ro
     const int lane = thread_index() % 32, warp = thread_index() / 32;
     const int warp_n = warp % RBGP_WN, warp_r = warp / RBGP_WN % RBGP_WR;
     const int group = warp / (RBGP_WN * RBGP_WR);
-    const int stages = rounds(RBGP_PAIRS, RBGP_SV);
+    const int stages = rounds(RBGP_DEGREE, RBGP_CHUNK);
     // The rows that this lane names to ldmatrix: of the operand row k and half of 16 columns, of
     // the values the row of the same number and half of 16 values.
     const int lane_k = lane / 16 * 8 + lane % 8, lane_n = lane / 8 % 2 * 8;

@@ -19,6 +19,12 @@
     return found();
   }
 
+  // Hidden pages are not painted.
+  function painted() {
+    const frame = new Promise((done) => window.requestAnimationFrame(() => done(pause(0))));
+    return Promise.race([frame, pause(100)]);
+  }
+
   async function ask(path, body) {
     const response = await window.fetch(path, body && {
       method: "POST",
@@ -105,6 +111,7 @@
     // What has a place already comes first: a zoom should not wait for words.
     const early = plots.filter(([id]) => element(id)), late = plots.filter(([id]) => !element(id));
     const isDrawn = await draw(early);
+    if (early.length) { await painted(); }
     Object.entries(answer.props).forEach(([id, props]) => set(id, props));
     await draw(late);
     if (isDrawn) { drawn[part] = key; }
