@@ -35,6 +35,17 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small cases of the products")
     parser.add_argument("--rounds", type=int, default=7, help="times of each product")
     parser.add_argument("--check-only", action="store_true", help="gpu: time nothing")
+    parser.add_argument("--tune", action="store_true", help="gpu: tune each product first")
+    parser.add_argument(
+        "--sanitize",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="gpu: run the kernels under compute-sanitizer, each tool for at most so long",
+    )
+    parser.add_argument(
+        "--minutes", type=float, metavar="N", help="gpu: begin no further case after so long"
+    )
     options = parser.parse_args()
     unknown = set(options.suites) - {*OTHERS, *SUITES, GPU}
     if unknown:
@@ -60,7 +71,7 @@ def main() -> None:
     if products:
         measure_products(options.out / "products.json", products, options.quick, options.rounds)
     if GPU in chosen:
-        measure_gpu(options.out / "gpu.json", options.check_only, options.quick, options.rounds)
+        measure_gpu(options.out / "gpu.json", options)
 
 
 def measure_products(path: Path, names: tuple[str, ...], quick: bool, rounds: int) -> None:
@@ -80,19 +91,26 @@ def measure_products(path: Path, names: tuple[str, ...], quick: bool, rounds: in
     print(f"written: {path}")
 
 
-def measure_gpu(path: Path, check_only: bool, quick: bool, rounds: int) -> None:
-    """Check a GPU, measure it unless something is wrong, and write down what was found."""
+def measure_gpu(path: Path, options: argparse.Namespace) -> None:
+    """Check a GPU, measure what is right, and write down what was found."""
     start = time.monotonic()
+
+    def place(found: dict[str, Any]) -> Path:
+        # Checks alone do not replace times.
+        return path if found["cases"] else path.with_name("gpu_check.json")
+
     found = gpu.run(
         gpu.CudaDevice(),
-        check_only=check_only,
-        quick=quick,
-        rounds=rounds,
+        check_only=options.check_only,
+        quick=options.quick,
+        tuned=options.tune,
+        sanitize_seconds=options.sanitize,
+        minutes=options.minutes,
+        rounds=options.rounds,
         say=lambda line: print(f"{time.monotonic() - start:6.0f} s  {line}", flush=True),
-        keep=lambda found: document.write(path, found),
+        keep=lambda found: document.write(place(found), found),
     )
-    # Checks alone do not replace times.
-    target = path if found["cases"] else path.with_name("gpu_check.json")
+    target = place(found)
     document.write(target, found)
     print(f"written: {target}")
     if not found["checks"]["passed"]:

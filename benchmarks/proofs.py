@@ -44,13 +44,23 @@ def _graph(side: int) -> rg.BipartiteGraph:
 
 
 def constructions() -> dict[str, float]:
-    """Time constructions, here and in NetworkX."""
+    """Time constructions, here, in NetworkX and in igraph."""
+    import igraph
     import networkx as nx
+
+    degrees = [8] * 512
 
     return {
         "lps(5, 13), 1092 a side": _median(lambda: rg.lps(5, 13)),
         "lps(5, 29), 12 180 a side": _median(lambda: rg.lps(5, 29)),
         "random_biregular(512, 512, 8)": _median(lambda: rg.random_biregular(512, 512, 8, rng=0)),
+        "NetworkX configuration_model, 512 a side (a multigraph)": _median(
+            lambda: nx.bipartite.configuration_model(degrees, degrees, seed=0)
+        ),
+        "igraph Realize_Bipartite_Degree_Sequence, 512 a side (not random)": _median(
+            lambda: igraph.Graph.Realize_Bipartite_Degree_Sequence(degrees, degrees)
+        ),
+        "field_lift(64, 64)": _median(lambda: rg.field_lift(64, 64)),
         "ramanujan(512, 512, 8, method='lift')": _median(
             lambda: rg.ramanujan(512, 512, 8, method="lift")
         ),

@@ -51,7 +51,7 @@ templates_path = ["_templates"]
 default_role = "code"
 nitpicky = True
 
-myst_enable_extensions = ["deflist", "dollarmath"]
+myst_enable_extensions = ["attrs_inline", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
 autosummary_generate = True
@@ -133,6 +133,12 @@ def close_doctests(_app: Sphinx, _page: str, source: list[str]) -> None:
     source[0] = re.sub(r"(?ms)^(```python\n>>>.*?)\n+^```$", r"\1\n```", source[0])
 
 
+def show_both_themes(_app: Sphinx, page: str, source: list[str]) -> None:
+    """Let the pictures of the gallery follow the reader's choice of light or dark."""
+    if page == "gallery":
+        source[0] = gallery.with_themes(source[0])
+
+
 def to_mathml(node: nodes.math | nodes.math_block, *, as_block: bool = False) -> str:
     """Convert a formula; one that cannot be converted is a warning and stays TeX."""
     tex = node.astext()
@@ -160,6 +166,7 @@ def visit_displayed_math(self: Any, node: nodes.math_block) -> None:
 def setup(app: Sphinx) -> None:
     """Register what this file adds to Sphinx."""
     app.connect("source-read", close_doctests)
+    app.connect("source-read", show_both_themes)
     app.connect("builder-inited", check_api_pages)
     app.connect("autodoc-skip-member", skip_foreign)
     app.add_html_math_renderer(

@@ -1,11 +1,12 @@
 """Draw the pictures of the gallery by running the code beside them.
 
 `conf.py` calls `draw_all` at each build. A picture named in ``gallery.md`` is the variable `figure`
-that the code block before it leaves.
+that the code block before it leaves, drawn light and dark; `with_themes` shows the one that fits.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from typing import Any
 import kaleido
 
 import rbgp_graphs as rg
+from rbgp_graphs.viz.theme import template
 
 _BLOCK = re.compile(
     r"```python\n(?P<code>(?:>>> .*\n)+)\n```\n\n"
@@ -28,8 +30,14 @@ def pictures(text: str) -> Iterator[tuple[str, str]]:
         yield found["name"], found["code"].replace(">>> ", "")
 
 
+def with_themes(text: str) -> str:
+    """Return the text of a page with a light and a dark image for each picture."""
+    light, dark = r"\1.svg){.only-light .dark-light}", r"\1_dark.svg){.only-dark .dark-light}"
+    return re.sub(r"(!\[[^\]]+\]\(_generated/gallery/\w+)\.svg\)", f"{light}\n{dark}", text)
+
+
 def draw_all(page: Path, folder: Path) -> None:
-    """Draw every picture of the page into `folder`."""
+    """Draw every picture of the page into `folder`, in both themes."""
     folder.mkdir(parents=True, exist_ok=True)
     text = page.read_text(encoding="utf-8")
     drawn = dict(pictures(text))
@@ -41,10 +49,15 @@ def draw_all(page: Path, folder: Path) -> None:
     try:
         for name, code in drawn.items():
             names: dict[str, Any] = {}
-            exec(code, names)
+            # Files are named as the tests of the documentation see them.
+            with contextlib.chdir(page.parent.parent):
+                exec(code, names)
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="The kopts argument is ignored")
                 rg.viz.save(names["figure"], folder / f"{name}.svg")
+                # The themes differ in the template alone.
+                names["figure"].update_layout(template=template("dark"))
+                rg.viz.save(names["figure"], folder / f"{name}_dark.svg")
     finally:
         kaleido.stop_sync_server(silence_warnings=True)
 

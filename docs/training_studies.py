@@ -35,7 +35,9 @@ def write_all(results: Path, target: Path) -> None:
     for setting, title in (("narrow", "narrow networks"), ("dense_ends", "dense ends")):
         draw_topology(topology, setting, title, target / f"topology_{setting}.svg")
     write_topology(topology, target)
-    write_layers(json.loads((results / "layers.json").read_text("utf-8")), target / "layers.md")
+    layers = json.loads((results / "layers.json").read_text("utf-8"))
+    write_layers(layers, target / "layers.md")
+    write_convolutions(layers, target / "convolutions.md")
 
 
 def machine_line(machine: dict[str, Any]) -> str:
@@ -236,4 +238,17 @@ def write_layers(data: dict[str, Any], path: Path) -> None:
         ]
         cells = [row["name"], *times, *(() if row["trains"] else ("– | –",))]
         lines.append(f"| {' | '.join(cells)} | {row['peak_megabytes_above_imports']:.0f} |")
+    save_table(path, lines)
+
+
+def write_convolutions(data: dict[str, Any], path: Path) -> None:
+    """Write the times of convolutions in both ways to compute them."""
+    lines = [
+        "| channels | images | torch.nn.Conv2d, ms | via dense, ms | via unfold, ms |",
+        "|---:|---|---:|---:|---:|",
+    ]
+    for row in data["convolutions"]:
+        times = [f"{row[f'{way}_milliseconds']:.1f}" for way in ("torch", "dense", "unfold")]
+        images = f"{row['batch']} of {row['size']} × {row['size']}"
+        lines.append(f"| {row['channels']} | {images} | {' | '.join(times)} |")
     save_table(path, lines)

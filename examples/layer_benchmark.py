@@ -1,7 +1,8 @@
 """Step time and peak memory of one layer: RBGP4, masked dense, and block sparse PyTorch.
 
 Every contender runs in a process of its own and multiplies 256 vectors with a matrix of
-4096 x 4096 in float32. Run it on a machine that does nothing else:
+4096 x 4096 in float32. Convolutions follow, in both ways to compute them. Run it on a machine
+that does nothing else:
 
     python examples/layer_benchmark.py --out docs/benchmarks/layers.json
 """
@@ -24,10 +25,12 @@ import torch
 import rbgp_graphs as rg
 from rbgp_graphs.bench.machine import describe
 from rbgp_graphs.export import apply_mask
-from rbgp_graphs.nn import RBGP4Linear
+from rbgp_graphs.nn import RBGP4Conv2d, RBGP4Linear
 
 SIDE, BATCH, SPARSITY = 4096, 256, 0.9375
 REPEATS = 11
+#: Channels before and after, height and width of the images, and how many images.
+CONVOLUTIONS = ((64, 8, 64), (128, 16, 64), (256, 8, 32), (256, 28, 8), (512, 4, 32))
 
 
 def dense() -> torch.nn.Module:
@@ -120,6 +123,33 @@ def measure(name: str) -> dict[str, Any]:
     return found
 
 
+def measure_convolutions() -> list[dict[str, Any]]:
+    """Return the median times of a step of 3 x 3 convolutions, dense and sparse."""
+    threads = torch.get_num_threads()
+    rows = []
+    for channels, size, batch in CONVOLUTIONS:
+        x = torch.randn(batch, channels, size, size, requires_grad=True)
+        layers = {
+            "torch": torch.nn.Conv2d(channels, channels, 3, padding=1),
+            "unfold": RBGP4Conv2d(channels, channels, 3, sparsity=SPARSITY, padding=1),
+            "dense": RBGP4Conv2d(channels, channels, 3, sparsity=SPARSITY, padding=1, via="dense"),
+        }
+        torch.set_num_threads(threads)
+        row: dict[str, Any] = {"channels": channels, "size": size, "batch": batch}
+        times: dict[str, list[float]] = {name: [] for name in layers}
+        for _ in range(REPEATS + 3):
+            for name, layer in layers.items():
+                layer.zero_grad()
+                x.grad = None
+                start = time.perf_counter()
+                torch.autograd.backward(layer(x).sum())
+                times[name].append(1000 * (time.perf_counter() - start))
+        for name, found in times.items():
+            row[f"{name}_milliseconds"] = statistics.median(found[3:])
+        rows.append(row)
+    return rows
+
+
 def status_bytes(key: str) -> int:
     """Return an entry of Linux' account of this process' memory."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
@@ -141,7 +171,9 @@ def main() -> None:
     parser.add_argument("--only", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.only is not None:
-        print(json.dumps(imports_bytes() if options.only == "" else measure(options.only)))
+        special = {"": imports_bytes, "convolutions": measure_convolutions}
+        run = special.get(options.only, lambda: measure(options.only))
+        print(json.dumps(run()))
         return
     baseline = int(child(""))
     rows = []
@@ -153,7 +185,8 @@ def main() -> None:
     shape = {"side": SIDE, "batch": BATCH, "sparsity": SPARSITY, "dtype": "float32"}
     machine = {**describe(), "torch_threads": torch.get_num_threads()}
     machine["versions"]["torch"] = torch.__version__
-    result = {"machine": machine, "shape": shape, "layers": rows}
+    convolutions = json.loads(child("convolutions"))
+    result = {"machine": machine, "shape": shape, "layers": rows, "convolutions": convolutions}
     options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,20 +67,36 @@ def check_integers(
     -------
     list of dict
         With ``pattern``, ``dtype``, ``product``, ``columns`` and ``wrong``, the number of
-        entries that differ.
+        entries that differ, or None if an error kept the product from being computed; then
+        ``problem`` says which one.
     """
     found = []
     for rows, cols, sparsity, row_group, n in _SHAPES if shapes is None else shapes:
         pattern = rg.design(rows, cols, sparsity, row_group=row_group)
         name = f"{rows} x {cols}, {100 * sparsity:g} %, group {row_group}"
         for dtype in dtypes() if kinds is None else kinds:
-            for product, wrong in _wrong_entries(place, pattern, n, dtype).items():
+            for product, outcome in _outcomes(place, pattern, n, dtype):
                 case = {"pattern": name, "dtype": dtype.name, "product": product}
-                found.append({**case, "columns": n, "wrong": wrong})
+                found.append({**case, "columns": n, **outcome})
     return found
 
 
-def _wrong_entries(place: Place, pattern: rg.RBGP4, n: int, dtype: np.dtype[Any]) -> dict[str, int]:
+def _outcomes(
+    place: Place, pattern: rg.RBGP4, n: int, dtype: np.dtype[Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what each product came to. An error in one dtype must not hide what others do."""
+    try:
+        for product, wrong in _wrong_entries(place, pattern, n, dtype):
+            yield product, {"wrong": wrong, "problem": None}
+    except MemoryError:
+        raise
+    except Exception as error:
+        yield "all that follow", {"wrong": None, "problem": f"{type(error).__name__}: {error}"}
+
+
+def _wrong_entries(
+    place: Place, pattern: rg.RBGP4, n: int, dtype: np.dtype[Any]
+) -> Iterator[tuple[str, int]]:
     rng = np.random.default_rng(pattern.nnz)
     values, X, dY = (
         rng.integers(-_LARGEST, _LARGEST + 1, shape).astype(np.float64)
@@ -96,7 +112,6 @@ def _wrong_entries(place: Place, pattern: rg.RBGP4, n: int, dtype: np.dtype[Any]
     }
     A = RBGP4Matrix(pattern, place.put(values.astype(dtype)))
     operand, gradient = place.put(X.astype(dtype)), place.put(dY.astype(dtype))
-    wrong = {}
     for product, right in expected.items():
         out = place.put(np.full(right.shape, np.nan).astype(dtype))
         if product == "forward":
@@ -107,5 +122,4 @@ def _wrong_entries(place: Place, pattern: rg.RBGP4, n: int, dtype: np.dtype[Any]
             A.sampled_matmul(gradient, operand, out=out, backend=place.backend)
         rounded = right.astype(np.float32).astype(dtype).astype(np.float64)
         differs = place.fetch(out).astype(np.float64) != rounded
-        wrong[product] = int(np.count_nonzero(differs))
-    return wrong
+        yield product, int(np.count_nonzero(differs))

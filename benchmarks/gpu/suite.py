@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from benchmarks.gpu import bandwidth, correctness, peers
+from benchmarks.gpu import bandwidth, correctness, peers, sanitizer
 from benchmarks.gpu.correctness import Place
 from rbgp_graphs.bench import Case, Peer, machine, make_problem, random_matrix
 from rbgp_graphs.bench.comparison import compare_on
 from rbgp_graphs.bench.document import SCHEMA
 from rbgp_graphs.bench.timing import Timer
+from rbgp_graphs.gpu import tune
 from rbgp_graphs.gpu.cuda import KernelCheck, check_kernels
 from rbgp_graphs.gpu.cuda.machine import cupy_machine, why_missing
 
@@ -48,6 +50,12 @@ class Device(Protocol):
 
     def bandwidth(self) -> list[dict[str, float]]:
         """Measure how fast buffers of several sizes are read."""
+
+    def sanitize(self, tool: str, seconds: float) -> dict[str, Any]:
+        """Run every kernel under a tool of compute-sanitizer."""
+
+    def tune(self, case: Case) -> dict[str, Any]:
+        """Tune the product of a case, and return what was found as a JSON-able dict."""
 
 
 class CudaDevice:
@@ -94,6 +102,16 @@ class CudaDevice:
         multiprocessors = int(own["multiProcessorCount"])
         return bandwidth.measure(self._cupy, int(own["l2CacheSize"]), multiprocessors)
 
+    def sanitize(self, tool: str, seconds: float) -> dict[str, Any]:
+        """Run every kernel under a tool of compute-sanitizer, in another process."""
+        return sanitizer.run(tool, seconds)
+
+    def tune(self, case: Case) -> dict[str, Any]:
+        """Tune the product of a case, and return what was found as a JSON-able dict."""
+        assert case.product != "layers"
+        [found] = tune(case.pattern, case.columns, dtype=case.dtype, products=[case.product])
+        return {**asdict(found), "gain": found.gain}
+
 
 def why_no_device() -> str | None:
     """Return why the suite cannot run here, or None if it can."""
@@ -115,8 +133,9 @@ def device_state() -> dict[str, str] | None:
 def cases(*, quick: bool = False) -> Iterator[Case]:
     """Return what is timed."""
     size = 1024 if quick else 4096
-    for dtype, groups in (("float16", (16, 64, 128)), ("float32", (4, 16, 64))):
-        for row_group in groups[:2] if quick else groups:
+    # What says most comes first: a machine may be taken away before the end.
+    for dtype, groups in (("float16", (128, 64, 16)), ("float32", (4, 16, 64))):
+        for row_group in groups[1:] if quick else groups:
             for sparsity in (0.5, 0.875) if quick else (0.5, 0.75, 0.875, 0.9375):
                 yield Case(
                     suite="gpu_sparsity",
@@ -126,6 +145,10 @@ def cases(*, quick: bool = False) -> Iterator[Case]:
                     columns=size,
                     dtype=dtype,
                 )
+    if not quick:
+        yield Case(
+            suite="gpu_sparsity", size=2 * size, columns=size, dtype="float16", row_group=128
+        )
     for columns in (64, 256) if quick else (16, 64, 256, 1024, 8192):
         yield Case(suite="gpu_columns", size=size, columns=columns, dtype="float16", row_group=32)
     for product in ("forward", "transposed", "sampled"):
@@ -141,7 +164,11 @@ def cases(*, quick: bool = False) -> Iterator[Case]:
 
 
 def check(device: Device, say: Say) -> dict[str, Any]:
-    """Run all checks and return what they found; ``passed`` says whether all are right."""
+    """Run all checks and return what they found.
+
+    ``passed`` says whether all are right, and ``wrong_dtypes`` for which dtypes a product came
+    out wrong. A kernel that is wrong is switched off, so the products are right in spite of it.
+    """
     say("kernels on random numbers, against tier 0")
     kernels = device.check_kernels()
     for entry in kernels:
@@ -149,12 +176,28 @@ def check(device: Device, say: Say) -> dict[str, Any]:
             say(f"  WRONG {entry.variant}, {entry.pattern}, {entry.dtype}: {entry.problem}")
     say("products of random integers, against float64")
     integers = correctness.check_integers(device.place)
-    for case in integers:
-        if case["wrong"]:
-            say(f"  WRONG {case['wrong']} entries: {case}")
-    passed = all(e.problem is None for e in kernels) and not any(c["wrong"] for c in integers)
+    wrong = [case for case in integers if case["wrong"] != 0]
+    for case in wrong:
+        say(f"  WRONG {case}")
+    passed = all(e.problem is None for e in kernels) and not wrong
     say(f"{len(kernels)} kernels and {len(integers)} products: {'right' if passed else 'WRONG'}")
-    return {"passed": passed, "kernels": [asdict(e) for e in kernels], "integers": integers}
+    return {
+        "passed": passed,
+        "wrong_dtypes": sorted({case["dtype"] for case in wrong}),
+        "kernels": [asdict(e) for e in kernels],
+        "integers": integers,
+    }
+
+
+def _sanitize(device: Device, seconds: float, say: Say) -> list[dict[str, Any]]:
+    found = []
+    for tool in sanitizer.TOOLS:
+        say(f"compute-sanitizer, {tool}")
+        one = device.sanitize(tool, seconds)
+        words = {True: "clean", False: "FOUND ERRORS", None: "not known"}
+        say(f"  {words[one['clean']]}" + ("" if one["clean"] else f"\n{one['output']}"))
+        found.append(one)
+    return found
 
 
 def run(
@@ -162,6 +205,9 @@ def run(
     *,
     check_only: bool = False,
     quick: bool = False,
+    tuned: bool = False,
+    sanitize_seconds: float = 0.0,
+    minutes: float | None = None,
     rounds: int = 7,
     chosen: Iterable[Case] | None = None,
     say: Say = lambda _: None,
@@ -177,6 +223,12 @@ def run(
         Whether to time nothing.
     quick : bool
         Small and few cases.
+    tuned : bool
+        Whether to tune the products of a case before it is timed.
+    sanitize_seconds : float
+        How long each tool of compute-sanitizer may take; 0 for none.
+    minutes : float, optional
+        After how long no further case is begun.
     rounds : int
         How often each peer is timed.
     chosen : iterable of Case, optional
@@ -190,9 +242,11 @@ def run(
     -------
     dict
         A document as in `rbgp_graphs.bench.document`, with the additional keys ``checks`` and
-        ``bandwidth``. Every case is there once for each timer. Without ``cases`` if a check has
-        failed: a time of a wrong result is worth nothing.
+        ``bandwidth``, ``sanitizers``, ``tuned``, ``failed`` and ``left_out``. Every case is
+        there once for each timer. Cases of a dtype with wrong products are left out: a time of
+        a wrong result is worth nothing.
     """
+    start = time.monotonic()
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "machine": {**machine.describe(), "gpu": device.describe()},
@@ -200,18 +254,41 @@ def run(
         "quick": quick,
         "ceilings": None,
         "checks": check(device, say),
+        "sanitizers": [],
         "bandwidth": [],
+        "tuned": [],
+        "failed": [],
+        "left_out": [],
         "cases": [],
     }
-    if check_only or not document["checks"]["passed"]:
+    keep(document)
+    if sanitize_seconds > 0:
+        document["sanitizers"] = _sanitize(device, sanitize_seconds, say)
+        document["checks"]["passed"] &= not any(
+            one["clean"] is False for one in document["sanitizers"]
+        )
+        keep(document)
+    if check_only:
         return document
     document["bandwidth"] = device.bandwidth()
     for read in document["bandwidth"]:
         rate, size = read["bytes_per_second"] / 1e12, read["buffer_bytes"] / 2**20
         say(f"reads of {size:.0f} MiB, {read['share_of_l2']:g} of the L2: {rate:.2f} TB/s")
     for case in cases(quick=quick) if chosen is None else chosen:
+        is_late = minutes is not None and time.monotonic() - start > 60 * minutes
+        if is_late or case.dtype in document["checks"]["wrong_dtypes"]:
+            document["left_out"].append(str(case))
+            say(f"left out, {'too late' if is_late else 'wrong results'}: {case}")
+            continue
         say(str(case))
-        document["cases"] += _measure(device, case, rounds, say)
+        try:
+            if tuned:
+                document["tuned"].append({"case": str(case), **device.tune(case)})
+            document["cases"] += _measure(device, case, rounds, say)
+        # One case that fails must not cost those after it.
+        except Exception as error:
+            document["failed"].append({"case": str(case), "error": f"{error!r}"})
+            say(f"  FAILED: {error!r}")
         keep(document)
     for line in peers.absent_reasons(document["cases"]):
         say(f"not timed: {line}")

@@ -19,20 +19,20 @@ from rbgp_graphs.cli.command import (
 )
 from rbgp_graphs.cli.files import InputError, check_output, read, read_pattern_or_mask
 from rbgp_graphs.cli.output import Result, working
+from rbgp_graphs.viz.images import SUFFIXES
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_SUFFIXES = (".html", ".png", ".svg")
 
 
 @click.group("figure", cls=Group, epilog=examples("rbgp figure pattern layer.rbgp -o layer.html"))
 def figure() -> None:
-    """Draw a figure as a page, PNG or SVG.
+    """Draw a figure as a page, an image or JSON.
 
-    A page opens offline; there one can zoom in, and read the data in a table. PNG and SVG need
-    kaleido and Chrome or Chromium.
+    A page opens offline; there one can zoom in, and read the data in a table. Images (PNG, SVG,
+    PDF) need kaleido and Chrome or Chromium.
     """
 
 
@@ -47,7 +47,7 @@ def _output(function: _F) -> _F:
         help="Colours of an image; a page follows its reader.",
     )(function)
     return click.option(
-        "-o", "--out", required=True, metavar="OUT", help="Name in .html, .png or .svg."
+        "-o", "--out", required=True, metavar="OUT", help=f"Name in {', '.join(SUFFIXES)}."
     )(function)
 
 
@@ -60,8 +60,8 @@ def _command(name: str, *lines: str) -> Callable[[Callable[..., Any]], click.Com
 def _write(name: str, out: str, force: bool, draw: Callable[[], go.Figure]) -> Result:
     """Check the name, draw, write, and say in words what the figure shows."""
     check_output(out, force)
-    if Path(out).suffix.lower() not in _SUFFIXES:
-        raise rg.ArgumentError(f"{out} is no name for a figure, expected .html, .png or .svg")
+    if Path(out).suffix.lower() not in SUFFIXES:
+        raise rg.ArgumentError(f"{out} is no name for a figure, expected {', '.join(SUFFIXES)}")
     with working("drawing"):
         drawn = draw()
         rg.viz.save(drawn, out, overwrite=force)

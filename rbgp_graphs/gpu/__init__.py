@@ -7,7 +7,7 @@ threads of products on the CPU. `tune` finds the fastest kernels for a pattern o
 
 from rbgp_graphs.gpu.backend import BackendInfo, backends
 from rbgp_graphs.gpu.cpu.threads import get_num_threads, set_num_threads
-from rbgp_graphs.gpu.cuda.tuning import Tuned, tune
+from rbgp_graphs.gpu.cuda.tuning import Timing, Tuned, tune
 from rbgp_graphs.gpu.matrix import RBGP4Matrix
 from rbgp_graphs.gpu.product import matmul
 from rbgp_graphs.gpu.sequential import Sequential
@@ -16,6 +16,7 @@ __all__ = [
     "BackendInfo",
     "RBGP4Matrix",
     "Sequential",
+    "Timing",
     "Tuned",
     "backends",
     "get_num_threads",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from rbgp_graphs._validation import as_int
 from rbgp_graphs.encoding import dumps, loads
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, FormatError
+from rbgp_graphs.nn.dense_form import as_compact, as_dense
 from rbgp_graphs.nn.operator import decode_pattern, encode_pattern
 from rbgp_graphs.products import RBGP4
 from rbgp_graphs.selection import design
@@ -76,9 +76,7 @@ class CompactWeight(torch.nn.Module):
         torch.Tensor, shape (rows, cols)
             Zero outside the pattern.
         """
-        rows, cols = self.pattern.shape
-        zeros = self.values.new_zeros((rows, cols))
-        return zeros.scatter(1, self._columns(), self.values)
+        return as_dense(self.values, self._pattern_text)
 
     def take_dense(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> None:
         """Set the values to the entries of a dense weight at the nonzeros of the pattern.
@@ -107,12 +105,9 @@ class CompactWeight(torch.nn.Module):
             raise ArgumentError(f"bias has shape {tuple(bias.shape)}, expected {expected}")
         with torch.no_grad():
             flat = weight.detach().reshape(rows, cols).to(self.values.device)
-            self.values.copy_(flat.gather(1, self._columns()))
+            self.values.copy_(as_compact(flat, self._pattern_text))
             if bias is not None and self.bias is not None:
                 self.bias.copy_(bias)
-
-    def _columns(self) -> torch.Tensor:
-        return _columns_of(self._pattern_text).to(self.values.device)
 
     def _operands(self, x: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Return input, values and bias in the dtype of the product: that of autocast, if on."""
@@ -120,6 +115,11 @@ class CompactWeight(torch.nn.Module):
             raise ArgumentTypeError(f"x is a {type(x).__name__}, expected a tensor")
         if not x.is_floating_point():
             raise ArgumentTypeError(f"x has dtype {x.dtype}, expected floating-point numbers")
+        if x.device != self.values.device:
+            raise ArgumentError(
+                f"x lies on {x.device} and the layer on {self.values.device}; move one of them "
+                "with .to()"
+            )
         device = x.device.type
         if torch.is_autocast_enabled(device):
             dtype = torch.get_autocast_dtype(device)
@@ -162,12 +162,6 @@ class CompactWeight(torch.nn.Module):
     def _description(self) -> str:
         has_bias = self.bias is not None
         return f"bias={has_bias}, sparsity={self.sparsity:.4g}, row_group={self.pattern.row_group}"
-
-
-@functools.lru_cache(maxsize=64)
-def _columns_of(text: str) -> torch.Tensor:
-    pattern = decode_pattern(text)
-    return torch.from_numpy(pattern.columns(max_bytes=8 * pattern.nnz).astype("int64"))
 
 
 def choose_pattern(rows: int, cols: int, pattern: Any, sparsity: Any, **options: Any) -> RBGP4:

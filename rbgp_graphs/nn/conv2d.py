@@ -181,7 +181,7 @@ class RBGP4Conv2d(CompactWeight):
         ArgumentTypeError
             If `x` has another dtype than the layer, outside `torch.autocast`.
         ArgumentError
-            If its shape does not fit.
+            If its shape does not fit, or it lies on another device than the layer.
         BackendError
             If `x` lies on a device for which there is no backend.
         """

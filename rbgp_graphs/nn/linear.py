@@ -139,7 +139,7 @@ class RBGP4Linear(CompactWeight):
         ArgumentTypeError
             If `x` has another dtype than the layer, outside `torch.autocast`.
         ArgumentError
-            If its last axis has another length.
+            If its last axis has another length, or it lies on another device than the layer.
         BackendError
             If `x` lies on a device for which there is no backend.
         """

@@ -17,11 +17,14 @@ so gradients of every order exist. The operators know the pattern by its text: t
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 
+from rbgp_graphs._validation import require
 from rbgp_graphs.encoding import dumps, loads
 from rbgp_graphs.errors import FormatError
 from rbgp_graphs.gpu import RBGP4Matrix, matmul
@@ -87,7 +90,6 @@ def _product(
     features_last: bool,
 ) -> torch.Tensor:
     result: torch.Tensor = _empty_product(values, x, bias, pattern, transposed, features_last)
-    matrix = RBGP4Matrix(decode_pattern(pattern), _as_operand(values))
     operand, target = _as_operand(x), result
     if target.dtype == torch.bfloat16:
         target = torch.empty_like(result, dtype=torch.float32)
@@ -95,7 +97,9 @@ def _product(
     if features_last:
         operand, out = (a.reshape(-1, a.shape[-1]).T for a in (operand, out))
     offset = None if bias is None else _as_operand(bias)
-    matmul(matrix.T if transposed else matrix, operand, out=out, bias=offset)
+    with _stream_of(x):
+        matrix = RBGP4Matrix(decode_pattern(pattern), _as_operand(values))
+        matmul(matrix.T if transposed else matrix, operand, out=out, bias=offset)
     if target is not result:
         result.copy_(target)
     return result
@@ -153,7 +157,8 @@ def _sampled(y: torch.Tensor, x: torch.Tensor, pattern: str, features_last: bool
         left, right = (a.reshape(-1, a.shape[-1]).T for a in (left, right))
     # The values play no part in this product, but a matrix has some.
     unused = target.new_zeros(()).expand(target.shape)
-    RBGP4Matrix(decoded, _as_operand(unused)).sampled_matmul(left, right, out=out)
+    with _stream_of(x):
+        RBGP4Matrix(decoded, _as_operand(unused)).sampled_matmul(left, right, out=out)
     if target is not result:
         result.copy_(target)
     return result
@@ -177,6 +182,25 @@ def _as_operand(tensor: torch.Tensor) -> Any:
     if plain.dtype == torch.bfloat16:
         plain = plain.float()
     return plain.numpy() if plain.device.type == "cpu" else plain
+
+
+@contextlib.contextmanager
+def _stream_of(tensor: torch.Tensor) -> Iterator[None]:
+    """Let CuPy work on the stream on which PyTorch works on the device of a tensor.
+
+    Nothing else orders what PyTorch does next behind the product.
+    """
+    if tensor.device.type != "cuda":
+        yield
+        return
+    cuda = require("cupy", "gpu-cu13").cuda
+    stream = torch.cuda.current_stream(tensor.device)
+    if hasattr(cuda.Stream, "from_external") and hasattr(stream, "__cuda_stream__"):
+        shared = cuda.Stream.from_external(stream)
+    else:
+        shared = cuda.ExternalStream(stream.cuda_stream, tensor.device.index)
+    with cuda.Device(tensor.device.index), shared:
+        yield
 
 
 # Gradients ----------------------------------------------------------------------------------

@@ -162,9 +162,16 @@ def _member(
     return FamilyMember(parameters=parameters, left=left, right=right, degree=degree, sigma2=sigma2)
 
 
-def _affine_planes(limit: int) -> Iterator[FamilyMember]:
-    for q in _prime_powers(lambda q: q * q + q, limit):
-        yield _member(q * q, q * q + q, q + 1, math.sqrt(q), q=q)
+def _geometries(
+    left: Callable[[int], int], right: Callable[[int], int], square: Callable[[int], int]
+) -> _Walk:
+    """Return a walk over geometries of prime power order q, whose left degree is q + 1."""
+
+    def walk(limit: int) -> Iterator[FamilyMember]:
+        for q in _prime_powers(right, limit):
+            yield _member(left(q), right(q), q + 1, math.sqrt(square(q)), q=q)
+
+    return walk
 
 
 def _array_codes(limit: int) -> Iterator[FamilyMember]:
@@ -174,11 +181,18 @@ def _array_codes(limit: int) -> Iterator[FamilyMember]:
                 yield _member(q * q, l * q, l, math.sqrt(-(-l // q) * q), q=q, l=l)
 
 
-def _chius(limit: int) -> Iterator[FamilyMember]:
+def _projective_groups(limit: int) -> Iterator[tuple[int, int]]:
+    """Yield the odd primes q with the number of elements of PSL(2, q), up to a limit of that."""
     for q in itertools.count(3, 2):
-        size = q * (q * q - 1) // 2
+        size = group_order(q)
         if size > limit:
             return
+        if is_prime(q):
+            yield q, size
+
+
+def _chius(limit: int) -> Iterator[FamilyMember]:
+    for q, size in _projective_groups(limit):
         if is_chiu_prime(q):
             yield _member(size, size, 3, 2 * math.sqrt(2), q=q)
 
@@ -204,14 +218,6 @@ def _field_lifts(limit: int) -> Iterator[FamilyMember]:
                 yield _member(q * p**j, b * p**j, b, math.sqrt(square), q=q, b=b, m=m, j=j)
 
 
-def _hexagons(limit: int) -> Iterator[FamilyMember]:
-    def size(q: int) -> int:
-        return (q**6 - 1) // (q - 1)
-
-    for q in _prime_powers(size, limit):
-        yield _member(size(q), size(q), q + 1, math.sqrt(3 * q), q=q)
-
-
 def _quadrangles(limit: int) -> Iterator[FamilyMember]:
     # A quadrangle has more than s**2 t points and s t**2 lines.
     for s in range(2, math.isqrt(limit // 2) + 1):
@@ -222,14 +228,10 @@ def _quadrangles(limit: int) -> Iterator[FamilyMember]:
 
 
 def _lps_graphs(limit: int) -> Iterator[FamilyMember]:
-    for q in itertools.count(3, 2):
-        size = q * (q * q - 1) // 2
-        if size > limit:
-            return
-        if is_prime(q):
-            for p in range(3, (q * q - 1) // 4 + 1):
-                if is_prime(p) and p != q:
-                    yield _member(size, size, p + 1, 2 * math.sqrt(p), p=p, q=q)
+    for q, size in _projective_groups(limit):
+        for p in range(3, (q * q - 1) // 4 + 1):
+            if is_prime(p) and p != q:
+                yield _member(size, size, p + 1, 2 * math.sqrt(p), p=p, q=q)
 
 
 def _expanders(limit: int) -> Iterator[FamilyMember]:
@@ -247,9 +249,12 @@ def _morgensterns(limit: int) -> Iterator[FamilyMember]:
             yield _member(size, size, q + 1, 2 * math.sqrt(q), q=q, d=d)
 
 
-def _planes(limit: int) -> Iterator[FamilyMember]:
-    for q in _prime_powers(lambda q: q * q + q + 1, limit):
-        yield _member(q * q + q + 1, q * q + q + 1, q + 1, math.sqrt(q), q=q)
+def _points_of_a_plane(q: int) -> int:
+    return q * q + q + 1
+
+
+def _points_of_a_hexagon(q: int) -> int:
+    return (q**6 - 1) // (q - 1)
 
 
 _geometry = functools.partial(Family, sigma2_is_exact=True, is_ramanujan=True)
@@ -265,7 +270,7 @@ _FAMILIES: tuple[Family, ...] = (
         sigma2="sqrt(q)",
         theorem="two points lie on one line",
         reference="elementary: B B^T = q I + J",
-        _walk=_affine_planes,
+        _walk=_geometries(lambda q: q * q, lambda q: q * q + q, lambda q: q),
     ),
     _geometry(
         name="array_code",
@@ -322,7 +327,7 @@ _FAMILIES: tuple[Family, ...] = (
         sigma2="sqrt(3 q)",
         theorem="spectrum of a generalized hexagon (Feit and Higman)",
         reference="Tits, Publ. Math. IHES 2 (1959), 13-60",
-        _walk=_hexagons,
+        _walk=_geometries(_points_of_a_hexagon, _points_of_a_hexagon, lambda q: 3 * q),
     ),
     _geometry(
         name="generalized_quadrangle",
@@ -380,6 +385,6 @@ _FAMILIES: tuple[Family, ...] = (
         sigma2="sqrt(q)",
         theorem="two lines meet in one point",
         reference="elementary: B B^T = q I + J",
-        _walk=_planes,
+        _walk=_geometries(_points_of_a_plane, _points_of_a_plane, lambda q: q),
     ),
 )

@@ -1,4 +1,4 @@
-"""Figures as files: pages, PNG and SVG."""
+"""Figures as files: pages, images and JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rbgp_graphs.viz import theme as style
 from rbgp_graphs.viz.page import Section, render
 
 #: Suffixes that `save` accepts.
-SUFFIXES = (".html", ".png", ".svg")
+SUFFIXES = (".html", ".png", ".svg", ".pdf", ".json")
 _WIDTH = 800
 
 
@@ -27,14 +27,15 @@ def save(
     scale: int = 2,
     overwrite: bool = True,
 ) -> Path:
-    """Write a figure as a page that opens offline, or as a PNG or SVG image.
+    """Write a figure as a page that opens offline, as an image, or as JSON.
 
     Parameters
     ----------
     figure : plotly.graph_objects.Figure
         The figure.
     path : str or os.PathLike
-        Where to write; ends in ``.html``, ``.png`` or ``.svg``.
+        Where to write; ends in ``.html``, in ``.png``, ``.svg`` or ``.pdf`` for an image, or in
+        ``.json``.
     width, height : int, optional
         Size of an image in pixels, from 64 to 8192; that of the figure by default, or 800
         pixels wide.
@@ -63,7 +64,8 @@ def save(
     -----
     A page holds plotly.js, about 5 MB, the text alternative and the data table, and follows the
     reader's choice of light or dark. Zooming into a pattern draws finer levels there, pointing
-    at a vertex of a graph highlights its neighbours, and steps have a slider.
+    at a vertex of a graph highlights its neighbours, and steps have a slider. JSON is plotly's
+    own: ``plotly.io.read_json`` returns the figure.
 
     Examples
     --------
@@ -81,7 +83,8 @@ def save(
     target = as_path(path)
     suffix = target.suffix.lower()
     if suffix not in SUFFIXES:
-        raise ArgumentError(f"path is {os.fspath(path)!r}, expected a name in .html, .png or .svg")
+        listed = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+        raise ArgumentError(f"path is {os.fspath(path)!r}, expected a name in {listed}")
     width = None if width is None else as_int("width", width, minimum=64, maximum=8192)
     height = None if height is None else as_int("height", height, minimum=64, maximum=8192)
     scale = as_int("scale", scale, minimum=1, maximum=8)
@@ -89,6 +92,8 @@ def save(
         title = figure.layout.title.text or "Figure"
         footer = f"Written by rbgp-graphs {metadata.version('rbgp-graphs')}."
         content = render(title, [Section(title, figure=figure)], footer)
+    elif suffix == ".json":
+        content = figure.to_json().encode()
     else:
         content = _image(figure, suffix[1:], width, height, scale if suffix == ".png" else 1)
     write_file(target, [content], overwrite=overwrite)

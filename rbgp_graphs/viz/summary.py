@@ -127,7 +127,7 @@ def built_by(recipe: Mapping[str, Any]) -> str:
 def how_to_read(subject: Subject) -> str:
     """Say what the figures of the pattern show."""
     text = (
-        "Row 0 is at the top. Blue cells are nonzero; where a pixel holds many cells, its blue "
+        "Row 0 is at the top. Blue cells are nonzero; where a pixel holds many cells, its shade is "
         "the exact share of nonzeros among them."
     )
     if tiles(subject) is not None:

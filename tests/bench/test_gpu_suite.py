@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 import rbgp_graphs as rg
-from benchmarks.gpu import bandwidth, correctness, peers, suite
+from benchmarks.gpu import bandwidth, correctness, peers, sanitizer, suite
 from benchmarks.gpu.timing import EventTimer
 from rbgp_graphs.bench import Case, Peer, Prepared, document, make_problem, random_matrix
 from rbgp_graphs.bench.problem import Problem
@@ -45,6 +45,12 @@ class HostDevice:
 
     def check_kernels(self) -> list[KernelCheck]:
         return [self._check]
+
+    def sanitize(self, tool: str, seconds: float) -> dict[str, Any]:
+        return {"tool": tool, "clean": tool != "racecheck", "output": f"{seconds:g} s"}
+
+    def tune(self, case: Case) -> dict[str, Any]:
+        return {"chosen": f"plan for {case.dtype}"}
 
     def bandwidth(self) -> list[dict[str, float]]:
         return [{"buffer_bytes": 1 << 20, "share_of_l2": 0.5, "bytes_per_second": 2e12}]
@@ -107,7 +113,7 @@ def test_the_document_is_one_that_benchmarks_read(tmp_path: Path) -> None:
     )
     document.write(tmp_path / "gpu.json", found)
     assert document.read(tmp_path / "gpu.json") == json.loads(json.dumps(found))
-    assert kept == [1, 2]
+    assert kept == [0, 1, 2]
     first = found["cases"][0]
     assert [one["name"] for one in first["measurements"]] == ["rbgp_graphs", "numpy dense"]
     assert [one["name"] for one in first["absent"]] == ["wrong"]
@@ -128,15 +134,93 @@ def twice(prepared: Any) -> Any:
     return Prepared(run=lambda: 2 * prepared.run())
 
 
-def test_nothing_is_timed_after_a_wrong_check_or_if_so_wished() -> None:
+def test_nothing_is_timed_if_so_wished() -> None:
+    found = suite.run(HostDevice(), chosen=[small_case()], check_only=True)
+    assert found["cases"] == []
+    assert found["bandwidth"] == []
+
+
+def test_a_kernel_that_is_wrong_is_reported_and_the_products_without_it_are_timed() -> None:
     bad = replace(RIGHT, problem="wrong results")
-    for found in (
-        suite.run(HostDevice(check=bad), chosen=[small_case()]),
-        suite.run(HostDevice(), chosen=[small_case()], check_only=True),
-    ):
-        assert found["cases"] == []
-        assert found["bandwidth"] == []
-    assert not suite.check(HostDevice(check=bad), lambda _: None)["passed"]
+    found = suite.run(HostDevice(check=bad), chosen=[small_case()], rounds=1)
+    assert not found["checks"]["passed"]
+    assert found["checks"]["wrong_dtypes"] == []
+    assert len(found["cases"]) == 1
+
+
+class WrongInHalf(HostDevice):
+    """A device whose products are wrong in float16, and cannot be computed in float64."""
+
+    @property
+    def place(self) -> correctness.Place:  # type: ignore[override]
+        def fetch(array: NDArray[Any]) -> NDArray[Any]:
+            if array.dtype == np.float64:
+                raise NotImplementedError("no float64 here")
+            return array + 1 if array.dtype == np.float16 else array
+
+        return replace(ON_CPU, fetch=fetch)
+
+
+def test_a_dtype_with_wrong_products_is_not_timed_and_the_others_are() -> None:
+    lines: list[str] = []
+    chosen = [small_case(dtype="float16"), small_case()]
+    found = suite.run(WrongInHalf(), chosen=chosen, rounds=1, say=lines.append)
+    assert found["checks"]["wrong_dtypes"] == ["float16", "float64"]
+    assert [case["dtype"] for case in found["cases"]] == ["float32"]
+    assert found["left_out"] == [str(small_case(dtype="float16"))]
+    assert any("NotImplementedError: no float64 here" in line for line in lines)
+
+
+def test_a_case_that_fails_is_reported_and_costs_no_other() -> None:
+    class Failing(HostDevice):
+        def tune(self, case: Case) -> dict[str, Any]:
+            if case.product == "sampled":
+                raise RuntimeError("out of luck")
+            return super().tune(case)
+
+    chosen = [small_case("sampled"), small_case()]
+    found = suite.run(Failing(), chosen=chosen, rounds=1, tuned=True)
+    assert [one["error"] for one in found["failed"]] == ["RuntimeError('out of luck')"]
+    assert [one["chosen"] for one in found["tuned"]] == ["plan for float32"]
+    assert len(found["cases"]) == 1
+
+
+def test_after_the_time_is_up_no_case_is_begun() -> None:
+    found = suite.run(HostDevice(), chosen=[small_case()], minutes=-1)
+    assert found["left_out"] == [str(small_case())]
+    assert found["cases"] == []
+
+
+def test_what_a_sanitizer_finds_counts_as_wrong() -> None:
+    found = suite.run(HostDevice(), check_only=True, sanitize_seconds=7)
+    assert [one["clean"] for one in found["sanitizers"]] == [True, False, True]
+    assert not found["checks"]["passed"]
+    assert suite.run(HostDevice(), check_only=True)["sanitizers"] == []
+
+
+@pytest.mark.parametrize(
+    ("script", "seconds", "clean", "output"),
+    [
+        ('echo "$@"', 60.0, True, "--tool memcheck --error-exitcode 97"),
+        ("echo ERROR; exit 97", 60.0, False, "ERROR"),
+        ("echo Device not supported; exit 1", 60.0, None, "Device not supported"),
+        ("exec sleep 600", 0.2, None, "not done after 0.2 s"),
+    ],
+)
+def test_the_exit_code_of_the_sanitizer_decides(
+    script: str, seconds: float, clean: bool | None, output: str, tmp_path: Path
+) -> None:
+    program = tmp_path / "compute-sanitizer"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o700)
+    found = sanitizer.run("memcheck", seconds, str(program))
+    assert found["clean"] is clean
+    assert output in found["output"]
+
+
+def test_without_a_sanitizer_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert sanitizer.run("memcheck", 1.0)["clean"] is None
 
 
 @pytest.mark.parametrize("quick", [False, True])

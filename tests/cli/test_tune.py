@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 
 import rbgp_graphs as rg
-from rbgp_graphs.cli import tune as command
-from rbgp_graphs.gpu import Tuned
+from rbgp_graphs.gpu import Timing, Tuned
 from rbgp_graphs.gpu.cuda.choices import Choice, Choices
-from rbgp_graphs.gpu.cuda.tuning import Timing
 from tests.cli.running import Files, document, rbgp
 
 TIMINGS = (
@@ -44,7 +42,7 @@ def test_the_plans_are_listed_the_fastest_first(
             for product in options["products"]
         )
 
-    monkeypatch.setattr(command.rg.gpu, "tune", found)
+    monkeypatch.setattr(rg.gpu, "tune", found)
     args = ("tune", "pattern.rbgp", "--batch", "64", "--dtype", "float16", "--candidates", "3")
     text = rbgp(*args, "--product", "forward").stdout
     assert "forward  float16, 64 columns: 2.00 x the usual plan" in text

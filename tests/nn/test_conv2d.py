@@ -140,6 +140,17 @@ def test_wrong_arguments_are_refused(make: Any, error: type[Exception], match: s
         make()
 
 
+@pytest.mark.parametrize("via", ["unfold", "dense"])
+def test_a_layer_works_after_its_export(via: Any) -> None:
+    # A pattern that no other test uses: nothing of the tracing may be remembered.
+    layer = RBGP4Conv2d(8, 16, 3, sparsity=0.5, via=via, rng=77)
+    x = normal(1, 8, 4, 4, dtype=torch.float32)
+    program = torch.export.export(layer, (x,))
+    y = layer(x)
+    assert type(y) is torch.Tensor
+    torch.testing.assert_close(program.module()(x), y)
+
+
 def test_a_full_pattern_is_the_plain_convolution() -> None:
     full = RBGP4(complete(1, 1), (4, 1), complete(1, 3), (1, 9))
     torch.manual_seed(0)

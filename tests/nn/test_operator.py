@@ -12,6 +12,7 @@ from torch.autograd.gradcheck import GradcheckError
 from rbgp_graphs import BackendError, FormatError, complete, dumps
 from rbgp_graphs.gpu import RBGP4Matrix
 from rbgp_graphs.nn import operator
+from rbgp_graphs.nn.dense_form import as_compact, as_dense
 from rbgp_graphs.nn.operator import decode_pattern, encode_pattern, product, sampled
 from rbgp_graphs.products import RBGP4
 from rbgp_graphs.testing.strategies import rbgp4_patterns
@@ -189,3 +190,22 @@ def test_the_text_of_something_else_is_refused() -> None:
     graph = base64.b64encode(dumps(complete(2, 2))).decode()
     with pytest.raises(FormatError, match="expected an RBGP4"):
         decode_pattern(graph)
+
+
+@pytest.mark.parametrize("pattern", [plain(), twisted()], ids=["plain", "twisted"])
+def test_the_dense_form_and_its_inverse_are_adjoint(pattern: RBGP4) -> None:
+    text = encode_pattern(pattern)
+    values = values_of(pattern).requires_grad_()
+    matrix = normal(*pattern.shape).requires_grad_()
+    torch.testing.assert_close(as_compact(as_dense(values, text), text), values)
+    torch.testing.assert_close(
+        (as_dense(values, text) * matrix).sum(), (values * as_compact(matrix, text)).sum()
+    )
+    for operator, argument in ((as_dense, values), (as_compact, matrix)):
+        torch.library.opcheck(
+            getattr(torch.ops.rbgp_graphs, operator.__name__).default, (argument, text)
+        )
+        assert torch.autograd.gradcheck(lambda x, f=operator: f(x, text), argument, fast_mode=True)
+        assert torch.autograd.gradgradcheck(
+            lambda x, f=operator: f(x, text) ** 2, argument, fast_mode=True
+        )

@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import plotly.io as pio
 import pytest
 
 from rbgp_graphs import RBGP4, projective_plane, viz
@@ -41,6 +42,22 @@ def test_images_have_the_size_that_was_asked_for(
     assert [int.from_bytes(content[k : k + 4]) for k in (16, 20)] == [900, 600]
 
 
+def test_json_is_the_whole_figure(figure: Any, tmp_path: Path) -> None:
+    read = pio.read_json(viz.save(figure, tmp_path / "tiling.json"))
+    assert read.to_plotly_json() == pio.from_json(figure.to_json()).to_plotly_json()
+    assert len(read.frames) == len(figure.frames) > 0
+
+
+def test_a_notebook_shows_the_figure_without_a_renderer_of_its_own(
+    figure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pio.renderers, "default", "plotly_mimetype")
+    bundle = figure._repr_mimebundle_()
+    shown = bundle["application/vnd.plotly.v1+json"]
+    assert len(shown["data"]) == len(figure.data)
+    assert shown["layout"]["template"]
+
+
 def test_without_kaleido_the_error_names_the_command(
     figure: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,7 +85,7 @@ def test_without_a_browser_the_error_says_what_to_install(
 @pytest.mark.parametrize(
     ("name", "options", "error", "match"),
     [
-        ("figure.pdf", {}, ArgumentError, "expected a name in .html, .png or .svg"),
+        ("figure.gif", {}, ArgumentError, "expected a name in .html, .png, .svg, .pdf or .json"),
         ("figure", {}, ArgumentError, "expected a name in"),
         ("figure.png", {"width": 10}, ArgumentError, "width is 10, expected at least 64"),
         ("figure.png", {"height": 9000}, ArgumentError, "height is 9000"),

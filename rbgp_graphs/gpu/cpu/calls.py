@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from rbgp_graphs.gpu.cpu.tables import Tables
 from rbgp_graphs.gpu.cpu.target import Target, host
 
 _KEPT = 256
+#: Entries of the table of panels: address of X, address of the result, number of columns.
+PANEL_ENTRIES = 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,14 +31,14 @@ class PanelCall:
         How it is cut.
     run : callable
         The kernel ``run(job, scratch, first_panel)``.
-    template : ndarray of int64
+    template : list of int
         The job table without what depends on the arrays.
     places : dict of str to int
         Where the entries of the table are.
     kept : tuple
         Arrays and kernels that the template points to.
-    panel_starts, panel_widths : ndarray of int64
-        The panels of one matrix.
+    panel_starts, panel_widths : list of int
+        The panels of one matrix: where they begin, and how many numbers are copied side by side.
     scratch_bytes : int
         Memory that every thread needs.
     sum_dtype : dtype
@@ -44,32 +47,27 @@ class PanelCall:
 
     plan: Plan
     run: Callable[..., None]
-    template: NDArray[np.int64]
+    template: list[int]
     places: dict[str, int]
     kept: tuple[Any, ...]
-    panel_starts: NDArray[np.int64]
-    panel_widths: NDArray[np.int64]
+    panel_starts: list[int]
+    panel_widths: list[int]
     scratch_bytes: int
     sum_dtype: np.dtype[Any]
 
-    def table_entries(self, num_panels: int) -> int:
-        """Return the length of a table with the job, the counters and the panels."""
-        return len(self.template) + 4 * num_panels
-
-    def fill(
-        self, table: NDArray[np.int64], panels: NDArray[np.int64], address: int, **entries: int
-    ) -> None:
-        """Write the job, zero counters and the panels to a table of zeros at an address."""
-        size, count = len(self.template), len(panels)
-        table[:size] = self.template
-        table[size + count :] = panels.ravel()
-        entries |= {
-            "counters": address + 8 * size,
-            "panels": address + 8 * (size + count),
-            "num_panels": count,
-        }
+    def table(self, panels: list[int], **entries: int) -> array[int]:
+        """Return the job with the given entries, counters at zero, and the panels behind it."""
+        size, count = len(self.template), len(panels) // PANEL_ENTRIES
+        numbers = [*self.template, *([0] * count), *panels]
+        places = self.places
         for name, value in entries.items():
-            table[self.places[name]] = value
+            numbers[places[name]] = value
+        table = array("q", numbers)
+        start = table.buffer_info()[0]
+        table[places["counters"]] = start + 8 * size
+        table[places["panels"]] = start + 8 * (size + count)
+        table[places["num_panels"]] = count
+        return table
 
 
 def panel_call(tables: Tables, *key: Any) -> PanelCall:
@@ -117,11 +115,15 @@ def _panel_call(
     plan = plan_it(tables, columns, count, size, target, num_threads)
     pack = _kernel("pack", dtype, target, plan.lanes)
     finish = _kernel("finish", dtype, target, plan.lanes, activation)
-    name = "transposed" if transpose else "product"
-    run = _kernel(name, dtype, target, plan.lanes, plan.rows, plan.vectors)
+    name = "transposed" if transpose else "narrow" if plan.is_narrow else "product"
+    options = (plan.rows, columns if plan.is_narrow else plan.vectors)
+    run = _kernel(name, dtype, target, plan.lanes, *options)
     block_rows = _block_rows(tables, plan)
     row_bytes = plan.width * size
-    sums_at = (tables.rows if transpose else tables.cols) * row_bytes
+    x_rows, panel_row = tables.rows if transpose else tables.cols, row_bytes
+    if plan.is_narrow:
+        x_rows, panel_row = columns, -(-tables.cols // plan.lanes) * row_bytes
+    sums_at = x_rows * panel_row
     if transpose:
         tiles, slot_rows, slot_step = tables.incoming, np.zeros(1, np.int64), 1
         places_at = weights_at = sums_at + tables.tile_cols * row_bytes
@@ -130,14 +132,18 @@ def _panel_call(
         tiles, slot_rows, slot_step = tables.tiles, block_rows, tables.group_step
         places_at = sums_at + plan.part_groups * block_rows.size * row_bytes
         places_bytes = 8 * (plan.tiles_at_once * tables.inner_degree + 1)
+        if plan.is_narrow:
+            places_bytes = columns * (tables.row_degree // plan.lanes + 1) * row_bytes
         weights_at = places_at + places_bytes + -places_bytes % target.vector_bytes
         converted = plan.rows * plan.tiles_at_once * tables.inner_degree
     starts = np.arange(0, columns, plan.width)
+    widths = np.minimum(plan.width, columns - starts)
     num_parts = -(-tables.num_groups // plan.part_groups)
     template = table(
         pack=pack.address,
         finish=finish.address,
-        x_rows=tables.rows if transpose else tables.cols,
+        x_rows=x_rows,
+        panel_row=panel_row,
         tiles=tiles.ctypes.data,
         outer_degree=tiles.shape[1],
         inner=tables.inner.ctypes.data,
@@ -161,11 +167,11 @@ def _panel_call(
     return PanelCall(
         plan=plan,
         run=run,
-        template=template,
+        template=template.tolist(),
         places={name: place for place, name in enumerate(FIELDS)},
         kept=(tiles, block_rows, slot_rows, pack, finish),
-        panel_starts=starts,
-        panel_widths=np.minimum(plan.width, columns - starts),
+        panel_starts=starts.tolist(),
+        panel_widths=[tables.cols] if plan.is_narrow else widths.tolist(),
         scratch_bytes=weights_at + (size * converted if storage.is_converted else 0),
         sum_dtype=_sum_dtype(dtype),
     )
@@ -291,13 +297,15 @@ def _block_rows(tables: Tables, plan: Plan | SampledPlan) -> NDArray[np.int64]:
     """
     blocks = -(-tables.row_group // plan.rows)
     numbers = np.arange(plan.rows) * blocks + np.arange(blocks)[:, None]
-    return tables.group_rows[np.minimum(numbers, tables.row_group - 1)]
+    rows: NDArray[np.int64] = tables.group_rows[np.minimum(numbers, tables.row_group - 1)]
+    return rows
 
 
 @functools.lru_cache(maxsize=4096)
 def _kernel(kind: str, dtype: str, target: Target, lanes: int, *options: Any) -> Any:
     """Return a compiled kernel."""
     from rbgp_graphs.gpu.cpu.finish_kernel import finish_text
+    from rbgp_graphs.gpu.cpu.narrow_kernel import narrow_text
     from rbgp_graphs.gpu.cpu.pack_kernel import pack_text
     from rbgp_graphs.gpu.cpu.product_kernel import product_text
     from rbgp_graphs.gpu.cpu.sampled_kernel import sampled_text
@@ -308,10 +316,11 @@ def _kernel(kind: str, dtype: str, target: Target, lanes: int, *options: Any) ->
         "pack": pack_text,
         "finish": finish_text,
         "product": product_text,
+        "narrow": narrow_text,
         "transposed": transposed_text,
         "sampled": sampled_text,
     }
-    arguments = {"pack": 5, "finish": 8, "product": 3, "transposed": 3, "sampled": 1}
+    arguments = {"pack": 5, "finish": 8, "product": 3, "narrow": 3, "transposed": 3, "sampled": 1}
     name = " ".join(str(part) for part in (kind, dtype, lanes, *options))
     make = functools.partial(makers[kind], STORAGES[dtype], lanes, *options)
     return function(name, make, target, arguments[kind])

@@ -250,6 +250,24 @@ class Emitter:
         mask = ir.Constant(ir.VectorType(I32, len(lanes)), lanes)
         return self.build.shuffle_vector(a, b, mask)
 
+    def add_lanes(self, vectors: list[Value]) -> Value:
+        """Return a vector of the sums of the lanes of each of as many vectors as lanes."""
+        lanes, size = len(vectors), 1
+        while size < lanes:
+            low, high = [], []
+            for lane in range(lanes):
+                start, place = lane // (2 * size) * 2 * size, lane % (2 * size)
+                source = start + place % size + (lanes if place >= size else 0)
+                low.append(source)
+                high.append(source + size)
+            vectors = [
+                self.build.fadd(self.shuffle(a, b, low), self.shuffle(a, b, high))
+                for a, b in zip(vectors[::2], vectors[1::2], strict=True)
+            ]
+            size *= 2
+        (total,) = vectors
+        return total
+
     def intrinsic(self, name: str, result: Any, arguments: Values) -> Value:
         """Call an intrinsic function by its full name."""
         kind = ir.FunctionType(result, [argument.type for argument in arguments])
@@ -271,6 +289,14 @@ class Emitter:
         size = ir.Constant(I32, element_bytes(kind.element))
         zero = ir.Constant(kind, None)
         return self.intrinsic(name, kind, (address, size, mask, zero))
+
+    def gather(self, kind: ir.VectorType, addresses: Value) -> Value:
+        """Return a vector of the numbers at addresses, which are given as integers."""
+        places = self.build.inttoptr(addresses, ir.VectorType(POINTER, kind.count))
+        size = ir.Constant(I32, element_bytes(kind.element))
+        everywhere = ir.Constant(ir.VectorType(I1, kind.count), [1] * kind.count)
+        name = f"llvm.masked.gather.{suffix(kind)}.v{kind.count}p0"
+        return self.intrinsic(name, kind, (places, size, everywhere, ir.Constant(kind, None)))
 
     def masked_store(self, value: Value, address: Value, mask: Value) -> None:
         """Store the elements of a vector where the mask is true."""

@@ -60,8 +60,6 @@ FIELDS = (
     # Where a single counter of chunks is, if "counters" points here.
     "counter",
 )
-#: Entries of the table of panels: address of X, address of the result, number of columns.
-PANEL_ENTRIES = 3
 #: pack(job, source, width, panel, row_bytes)
 PACK = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64, POINTER, I64])
 #: finish(job, sums, target, width, row_bytes, first_row, num_groups, num_slots)

@@ -6,14 +6,15 @@ from collections.abc import Callable
 
 from llvmlite import ir
 
+from rbgp_graphs.gpu.cpu.calls import PANEL_ENTRIES
 from rbgp_graphs.gpu.cpu.emit import I1, Emitter, Value
-from rbgp_graphs.gpu.cpu.job import PACK, PANEL_ENTRIES, JobReader
+from rbgp_graphs.gpu.cpu.job import PACK, JobReader
 
 
 def each_chunk(
     emit: Emitter,
     read: JobReader,
-    row_bytes: int,
+    row_bytes: Value | int,
     body: Callable[[Value, Value, Value], None],
 ) -> None:
     """Call ``body(chunk, target, width)`` for every chunk that this thread takes.
@@ -37,7 +38,7 @@ def each_chunk(
             is_left = emit.is_less(chunk, read["num_chunks"])
             with emit.when(is_left):
                 with emit.when(emit.build.not_(packed)):
-                    size = emit.integer(row_bytes)
+                    size = emit.add(row_bytes, 0)
                     emit.call(read["pack"], PACK, (job, source, width, scratch, size))
                 body(chunk, target, width)
             return is_left, [ir.Constant(I1, 1)]

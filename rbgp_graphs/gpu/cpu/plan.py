@@ -18,7 +18,11 @@ _VECTOR_CYCLES, _WEIGHT_CYCLES = 0.5, 0.4
 #: Sums of the sampled product that are kept in registers.
 _SAMPLED_SUMS = {32: 16, 16: 8}
 #: Fewest values of a row to use between two passes over the sums.
-_SHORTEST_RUN = 32
+_SHORTEST_RUN = 16
+#: Most columns that are few.
+_MOST_NARROW = 8
+#: Cycles to gather a number from the second cache, and for a weight that is used for one vector.
+_GATHER_CYCLES, _BROADCAST_CYCLES = 0.5, 0.6
 #: A product smaller than this is not worth waking other threads: about 50 microseconds of work.
 _SMALL_PRODUCT = 1 << 21
 
@@ -39,6 +43,8 @@ class Plan:
         Groups whose sums wait in the cache meanwhile.
     num_threads : int
         Threads worth using.
+    is_narrow : bool
+        Whether the lanes run along neighbours instead of columns, which are few.
     """
 
     rows: int
@@ -47,6 +53,7 @@ class Plan:
     tiles_at_once: int
     part_groups: int
     num_threads: int
+    is_narrow: bool = False
 
     @property
     def width(self) -> int:
@@ -102,6 +109,9 @@ def plan_product(
         Threads that may be used.
     """
     lanes = target.lanes(number_bytes)
+    cycles = columns * (1 / lanes + _GATHER_CYCLES / tables.row_group)
+    if columns <= _MOST_NARROW and cycles < _BROADCAST_CYCLES:
+        return _plan_narrow(tables, columns, count, lanes, target, num_threads)
     allowed = range(1, min(tables.row_group, _MOST_ROWS) + 1)
     rows, vectors = _block(tables.row_group, allowed, -(-columns // lanes), target.registers)
     row_bytes = vectors * lanes * number_bytes
@@ -119,6 +129,23 @@ def plan_product(
         tiles_at_once=tiles_at_once,
         part_groups=_part(tables, target.level2_bytes // 8 // group_bytes, num_threads),
         num_threads=_threads(tables, max(count, lanes), num_threads),
+    )
+
+
+def _plan_narrow(
+    tables: Tables, columns: int, count: int, lanes: int, target: Target, num_threads: int
+) -> Plan:
+    """Return how to cut A X for so few columns that lanes are better used along the neighbours."""
+    # A quarter of the registers for values and what was gathered.
+    rows = max(1, min(tables.row_group, _MOST_ROWS, target.registers * 3 // 4 // columns))
+    return Plan(
+        rows=rows,
+        vectors=1,
+        lanes=lanes,
+        tiles_at_once=tables.outer_degree,
+        part_groups=_part(tables, tables.num_groups, num_threads),
+        num_threads=_threads(tables, max(count, lanes // 4), num_threads),
+        is_narrow=True,
     )
 
 

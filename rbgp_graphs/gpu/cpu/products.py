@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 
 from rbgp_graphs.gpu import numpy_backend
 from rbgp_graphs.gpu.cpu import threads
-from rbgp_graphs.gpu.cpu.calls import PanelCall, SampledCall, panel_call, sampled_call
+from rbgp_graphs.gpu.cpu.calls import (
+    PANEL_ENTRIES,
+    PanelCall,
+    SampledCall,
+    panel_call,
+    sampled_call,
+)
 from rbgp_graphs.gpu.cpu.tables import tables_of
 from rbgp_graphs.gpu.operands import dtype_name
 from rbgp_graphs.products import RBGP4
@@ -99,23 +105,23 @@ def _multiply(
     )
     biases = None if bias is None else np.ascontiguousarray(bias, call.sum_dtype)
     panels = _panels(X, goal, call)
-    table = np.zeros(call.table_entries(len(panels)), np.int64)
-    address = _address(table)
-    call.fill(
-        table,
+    # The stride of an axis of length one says nothing.
+    x_row, x_col = X.strides[-2], X.strides[-1] if columns > 1 else X.itemsize
+    if call.plan.is_narrow:
+        x_row, x_col = x_col, x_row
+    table = call.table(
         panels,
-        address,
         values=_address(weights),
         value_row=weights.strides[0],
         bias=0 if biases is None else _address(biases),
-        x_row=X.strides[-2],
-        # The stride of an axis of length one says nothing.
-        x_col=X.strides[-1] if columns > 1 else X.itemsize,
+        x_row=x_row,
+        x_col=x_col,
         out_row=goal.strides[-2],
         out_col=goal.strides[-1] if columns > 1 else goal.itemsize,
         keeps_result=-(goal.nbytes < _STREAMED_BYTES),
     )
-    count, num_threads, run = len(panels), call.plan.num_threads, call.run
+    address = table.buffer_info()[0]
+    count, num_threads, run = len(panels) // PANEL_ENTRIES, call.plan.num_threads, call.run
 
     def work(k: int) -> None:
         run(address, threads.scratch(call.scratch_bytes), k * count // num_threads)
@@ -206,25 +212,22 @@ def _flat(X: NDArray[Any], out: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any
     )
 
 
-def _panels(X: NDArray[Any], out: NDArray[Any], call: PanelCall) -> NDArray[np.int64]:
-    """Return where the panels of a batch begin in operand and result, and how wide they are."""
-    starts = call.panel_starts
-    if X.ndim == 2:
-        panels = np.empty((len(starts), 3), np.int64)
-        panels[:, 0] = starts * X.strides[1] + _address(X)
-        panels[:, 1] = starts * out.strides[1] + _address(out)
-        panels[:, 2] = call.panel_widths
-        return panels
-    panels = np.empty((X[..., 0, 0].size, len(starts), 3), np.int64)
-    for k, array in enumerate((X, out)):
-        np.add.outer(_starts(array), starts * array.strides[-1], out=panels[..., k])
-    panels[..., 2] = call.panel_widths
-    return panels.reshape(-1, 3)
+def _panels(X: NDArray[Any], out: NDArray[Any], call: PanelCall) -> list[int]:
+    """Return for the panels of a batch where they begin in operand and result, and how wide."""
+    x_col, out_col = X.strides[-1], out.strides[-1]
+    starts = [(_address(X), _address(out))]
+    if X.ndim > 2:
+        starts = list(zip(_starts(X), _starts(out), strict=True))
+    panels = []
+    for x, y in starts:
+        for start, width in zip(call.panel_starts, call.panel_widths, strict=True):
+            panels += [x + start * x_col, y + start * out_col, width]
+    return panels
 
 
-def _starts(array: NDArray[Any]) -> NDArray[np.int64]:
+def _starts(array: NDArray[Any]) -> list[int]:
     """Return the addresses of the matrices of a batch."""
     starts = np.array([_address(array)], np.int64)
     for size, stride in zip(array.shape[:-2], array.strides[:-2], strict=True):
         starts = (starts[:, None] + np.arange(size) * stride).ravel()
-    return starts
+    return starts.tolist()  # type: ignore[no-any-return]

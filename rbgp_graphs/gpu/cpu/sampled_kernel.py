@@ -128,31 +128,12 @@ class _SampledKernel:
         )
         totals += [zero] * (-len(totals) % self.lanes)
         sums = [
-            self._add_lanes(totals[i : i + self.lanes]) for i in range(0, len(totals), self.lanes)
+            emit.add_lanes(totals[i : i + self.lanes]) for i in range(0, len(totals), self.lanes)
         ]
         is_first = emit.is_equal(p, 0)
         for i, goal in enumerate(goals):
             start = emit.at(goal, emit.mul(j, self.storage.computed_bytes))
             self._put(sums, i * count, count, start, is_first)
-
-    def _add_lanes(self, vectors: list[Value]) -> Value:
-        """Return a vector of the sums of the lanes of each of as many vectors as lanes."""
-        emit, lanes = self.emit, self.lanes
-        size = 1
-        while size < lanes:
-            low, high = [], []
-            for lane in range(lanes):
-                start, place = lane // (2 * size) * 2 * size, lane % (2 * size)
-                source = start + place % size + (lanes if place >= size else 0)
-                low.append(source)
-                high.append(source + size)
-            vectors = [
-                emit.build.fadd(emit.shuffle(a, b, low), emit.shuffle(a, b, high))
-                for a, b in zip(vectors[::2], vectors[1::2], strict=True)
-            ]
-            size *= 2
-        (total,) = vectors
-        return total
 
     def _put(
         self, sums: list[Value], start: int, count: int, place: Value, is_first: Value

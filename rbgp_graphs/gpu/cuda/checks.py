@@ -81,9 +81,10 @@ class Checks:
         values = self.numbers((size.cols, size.nnz // size.cols), dtype)
         ordered = self.poisoned((size.rows, size.row_degree), dtype)
         run_transpose(self._machine, launch, prepared, values, ordered)
-        expected = gather.transpose_values(size, prepared.own_tables, prepared.sources, values)
+        expected = gather.transpose_values(xp, size, prepared.own_tables, prepared.sources, values)
         # bfloat16 is new to CuPy, and little more than its conversion can be relied on.
-        is_same = ordered.astype(xp.float64) == expected.astype(xp.float64)
+        total = xp.float64 if dtype == xp.float64 else xp.float32
+        is_same = ordered.astype(total) == expected.astype(total)
         return None if bool(is_same.all()) else "values at wrong places"
 
     def gather(self, pattern: RBGP4, prepared: Prepared) -> str | None:

@@ -97,12 +97,16 @@ def sampled(xp: Any, size: Dimensions, tables: Any, dY: Any, X: Any) -> Any:
     return split.transpose(0, 2, 1, 3, 4).reshape(size.rows, size.row_degree)
 
 
-def transpose_values(size: Dimensions, tables: Any, sources: Any, values: Any) -> Any:
+def transpose_values(xp: Any, size: Dimensions, tables: Any, sources: Any, values: Any) -> Any:
     """Return the values of the transposed matrix, each of its rows in ascending column order.
 
     `size` and `tables` are those of the transposed pattern, `sources` says where its edges stand
     in the other one, and `values` has shape (cols, col_degree).
     """
+    if values.dtype.name == "bfloat16":
+        # Not every array module can index numbers of this type; their bits it can.
+        bits = xp.ascontiguousarray(values).view(xp.uint16)
+        return transpose_values(xp, size, tables, sources, bits).view(values.dtype)
     # Axes: v_o, v_i of the edge, position, then u_r, u_b, v_r, v_b: here U is the side of rows.
     inner_degree = size.ui * size.di // size.vi
     degree = size.uo * size.do // size.vo

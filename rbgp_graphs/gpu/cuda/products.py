@@ -163,7 +163,7 @@ class Products:
         if launch is not None:
             run_transpose(self.machine, launch, prepared, source, result)
             return result
-        return gather.transpose_values(size, prepared.own_tables, prepared.sources, source)
+        return gather.transpose_values(xp, size, prepared.own_tables, prepared.sources, source)
 
     def check(self, pattern: RBGP4, dtype: Any, n: int, activation: str | None) -> list[Verdict]:
         """Run every kernel that these products could use, on random numbers.

@@ -126,7 +126,8 @@ def _after(shelf: Shelf, page: Page, name: str, value: Any) -> Page:
         _checked(shelf, new)
     except RBGPError as error:
         return _refused(replace(page, draft=new) if is_design else page, error, name)
-    return replace(page, state=new, draft=new)
+    # A design that works answers what was wrong with the one before.
+    return replace(page, state=new, draft=new, notice="" if is_design else page.notice)
 
 
 def _refused(page: Page, error: RBGPError, name: str) -> Page:

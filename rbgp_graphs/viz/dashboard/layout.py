@@ -22,6 +22,8 @@ _CONFIG: Any = {
     "doubleClick": "autosize",
     "scrollZoom": True,
 }
+#: Characters above which a cell of a table keeps a readable width.
+_LONG_TEXT = 24
 _MOVE_NAMES = {
     "in": "Zoom in",
     "out": "Zoom out",
@@ -241,8 +243,7 @@ def table(content: Table, label: str) -> html.Div:
     """Return a table that scrolls inside the page, also with the keyboard."""
     head = [html.Th(cell, scope="col") for cell in content.columns]
     body = [
-        html.Tr([html.Th(str(row[0]), scope="row"), *(html.Td(str(cell)) for cell in row[1:])])
-        for row in content.rows
+        html.Tr([html.Th(str(row[0]), scope="row"), *map(_cell, row[1:])]) for row in content.rows
     ]
     return html.Div(
         html.Table([html.Thead(html.Tr(head)), html.Tbody(body)]),
@@ -251,6 +252,11 @@ def table(content: Table, label: str) -> html.Div:
         role="region",
         **_aria(label=label),
     )
+
+
+def _cell(content: Any) -> html.Td:
+    text = str(content)
+    return html.Td(text, className="long" if len(text) > _LONG_TEXT else "")
 
 
 def data_of(figure: Any, caption: str) -> list[Any]:
@@ -299,6 +305,8 @@ def plot(content: Any, click: str | None = None) -> dict[str, Any]:
         layout.pop(name, None)
     top = layout.get("margin", {}).get("t", 60)
     layout["margin"] = {**layout.get("margin", {}), "t": max(36, top - 40)}
+    if layout.get("legend", {}).get("yref") == "container":
+        layout["legend"] = {**layout["legend"], "y": 1}
     return {
         "data": drawn["data"],
         "layout": layout,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -174,7 +175,7 @@ def as_count(name: str, text: Any, low: int, high: int) -> int:
 
 def as_share(name: str, text: Any) -> float:
     """Return a number from 0 up to but not including 1."""
-    match = re.fullmatch(r"\s*(0?\.\d{1,20}|0)\s*", str(text), re.ASCII)
+    match = re.fullmatch(r"\s*(0?\.\d{1,40}|0)\s*", str(text), re.ASCII)
     if match is None:
         raise ArgumentError(
             f"{name} is {_shown(text)}, expected a share of zeros from 0 up to but not including "
@@ -236,7 +237,7 @@ def _optional(count: int) -> Any:
 
 
 def _write_share(value: float) -> str:
-    return f"{value:.20f}".rstrip("0") if value else "0"
+    return f"{Decimal(repr(value)):f}" if value else "0"
 
 
 #: Name in the address: the attribute, how its text is read, and how it is written.
