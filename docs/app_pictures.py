@@ -1,7 +1,7 @@
 """Take the pictures of the app that ``app.md`` shows, in a real browser.
 
 They are committed, so that a build of these pages needs no server:
-``python docs/app_pictures.py`` takes them again. It needs the extras ``app`` and ``test``, and Chromium.
+``python docs/app_pictures.py`` takes them again, with the extras ``app`` and ``test`` and Chromium.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ FOLDER = Path(__file__).parent / "_static" / "app"
 LAYER = "?rows=16384&cols=16384"
 #: Name: width and height of the window, address, and the section that is scrolled to.
 PICTURES = {
-    "design": (1280, 900, LAYER + "&shown-rows=0:2048&shown-cols=0:2048", ""),
-    "inspect": (1280, 760, "?rows=256&cols=256&sparsity=0.875&shown-rows=0:64&shown-cols=0:64"
-                "&cell=9,20&view=factors", "#pattern-group"),
+    "design": (1200, 760, LAYER + "&shown-rows=0:2048&shown-cols=0:2048", ""),
+    "inspect": (1200, 640, "?rows=256&cols=256&sparsity=0.875&shown-rows=0:64&shown-cols=0:64"
+                "&cell=9,20&view=factors", "#cell-title"),
     "phone": (390, 844, LAYER + "&view=space", "#more-title"),
 }  # fmt: skip
 _DRAWN = """document.querySelectorAll('[aria-busy=false]').length === 3

@@ -115,6 +115,14 @@ def draw_all(folder: Path) -> None:
     _draw_studies(folder)
     draw_catalogue(folder / "catalogue.svg")
     draw_ranks(folder / "ranks.svg")
+    _draw_kernels(folder)
+
+
+def _draw_kernels(folder: Path) -> None:
+    """Draw the figures about CUDA kernels; their module uses this one."""
+    import gpu_figures
+
+    gpu_figures.draw_all(folder)
 
 
 def _draw_studies(folder: Path) -> None:

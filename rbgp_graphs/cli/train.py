@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rbgp_graphs._validation import require
+from rbgp_graphs._validation import as_fraction_of_one, require
 from rbgp_graphs.cli.command import Command, examples, force_option, share_of_zeros
 from rbgp_graphs.cli.output import Result, Table, Text, print_line
 from rbgp_graphs.encoding.atomic import as_path, write_file
@@ -73,9 +73,9 @@ _DIGITS: dict[str, Any] = {"batch": 64, "learning_rate": 0.05, "augment": False}
 @click.option(
     "--via",
     type=click.Choice(("unfold", "dense")),
-    default="unfold",
+    default="dense",
     show_default=True,
-    help="How sparse convolutions compute.",
+    help="How sparse convolutions compute: by the sparse product, or by PyTorch with the zeros.",
 )
 @click.option("--tensorboard", is_flag=True, help="Write a log for TensorBoard too.")
 @click.option(
@@ -182,7 +182,7 @@ def _network(images: Any, options: dict[str, Any]) -> tuple[Any, str]:
     if options["structure"] != "dense":
         report = sparsify(
             model,
-            options["sparsity"],
+            as_fraction_of_one("sparsity", options["sparsity"]),
             structure=options["structure"],
             infeasible="nearest",
             via=options["via"],

@@ -7,6 +7,7 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
+from rbgp_graphs.constructions import complete
 from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products import RBGP4
 
@@ -81,7 +82,7 @@ class Factorizations:
         inside = table[table // tile[1] == table[0, 0] // tile[1]].reshape(tile[0], -1) % tile[1]
         inner = take_repeat(inside, tile[1])
         repeat = (tile[0] // inner.left, tile[1] // inner.right)
-        return RBGP4(self.outer_graphs[tile], repeat, inner, self.block)
+        return RBGP4(named(self.outer_graphs[tile]), repeat, named(inner), self.block)
 
     def smallest(self) -> RBGP4 | None:
         """Return the pattern that ranks first, or None if there is none."""
@@ -177,6 +178,11 @@ def from_cells(cells: NDArray[np.int64], shape: tuple[int, int]) -> BipartiteGra
     rows, columns = np.divmod(cells, shape[1])
     indptr = np.concatenate(([0], np.cumsum(np.bincount(rows, minlength=shape[0]))))
     return BipartiteGraph(*shape, indptr, columns)
+
+
+def named(graph: BipartiteGraph) -> BipartiteGraph:
+    """Return a complete graph by its construction, and any other one as it is."""
+    return complete(*graph.shape) if graph.is_complete else graph
 
 
 # Blocks and repetitions ---------------------------------------------------------------------

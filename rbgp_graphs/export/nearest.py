@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rbgp_graphs.errors import InfeasibleError
 from rbgp_graphs.export.entries import MAX_BYTES, as_entries
-from rbgp_graphs.export.kronecker import Factorizations, Tile, divisors, from_cells, sample
+from rbgp_graphs.export.kronecker import Factorizations, Tile, divisors, from_cells, named, sample
 from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products import RBGP4
 from rbgp_graphs.selection import design
@@ -160,7 +160,7 @@ def _fit(graph: BipartiteGraph, tile: Tile) -> tuple[RBGP4, int] | None:
     inner = from_cells(found.places, tile)
     if not all(part.degrees and part.num_edges for part in (outer, inner)):
         return None
-    return RBGP4(outer, (1, 1), inner, (1, 1)), found.away
+    return RBGP4(named(outer), (1, 1), named(inner), (1, 1)), found.away
 
 
 def _same_density(graph: BipartiteGraph) -> RBGP4 | None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rbgp_graphs.export.kronecker import (
     Tile,
     divisors,
+    named,
     repeats_across,
     repeats_down,
     sample,
@@ -104,7 +105,8 @@ def _twisted(core: BipartiteGraph, tile: Tile, block: Tile, below: int) -> RBGP4
     outer = BipartiteGraph(tile_rows, across, np.arange(tile_rows + 1) * in_row, columns)
     if shifts is None or not shifts.any() or outer.degrees is None:
         return None
-    return RBGP4(outer, (height // inner.left, width // inner.right), inner, block, shifts)
+    repeat = (height // inner.left, width // inner.right)
+    return RBGP4(named(outer), repeat, inner, block, shifts)
 
 
 def _places_in_tiles(tiles: NDArray[np.integer], width: int) -> NDArray[np.integer] | None:

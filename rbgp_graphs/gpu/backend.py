@@ -8,6 +8,7 @@ from typing import Any
 
 from rbgp_graphs.errors import BackendError
 from rbgp_graphs.gpu import numpy_backend
+from rbgp_graphs.gpu.cpu import chain as cpu_chain
 from rbgp_graphs.gpu.cpu import products as cpu_products
 from rbgp_graphs.gpu.cpu import target as cpu_target
 from rbgp_graphs.gpu.cuda import cupy_backend
@@ -60,6 +61,11 @@ class Backend:
         ``sampled(pattern, dY, X, out)`` with dY (..., rows, N) and X (..., cols, N) writes the
         products of row i of dY and row j of X, summed over the leading axes, for all
         nonzeros (i, j) to `out` of shape (rows, row_degree).
+    chain : callable or None
+        ``chain(layers, X, out, memory)`` writes the result of layers, given as tuples (pattern,
+        values, bias, activation), to `out` of shape (rows, N), N > 0; all have nonzeros.
+        ``memory(k, size)`` returns at least `size` bytes for the result of layer k, until that of
+        layer k + 2. None if the backend has nothing better than one product after the other.
     """
 
     name: str
@@ -68,6 +74,7 @@ class Backend:
     forward: Callable[..., None]
     transposed: Callable[..., None]
     sampled: Callable[..., None]
+    chain: Callable[..., None] | None = None
 
     @property
     def info(self) -> BackendInfo:
@@ -91,6 +98,7 @@ _TABLE = (
         forward=cpu_products.forward,
         transposed=cpu_products.transposed,
         sampled=cpu_products.sampled,
+        chain=cpu_chain.chain,
     ),
     Backend(
         name="numpy",

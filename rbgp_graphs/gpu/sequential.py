@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
+from rbgp_graphs.gpu.backend import choose
 from rbgp_graphs.gpu.epilogue import check_activation
 from rbgp_graphs.gpu.matrix import RBGP4Matrix
 from rbgp_graphs.gpu.operands import as_array, as_bias, as_out, result_dtype
@@ -125,6 +126,14 @@ class Sequential:
         dtypes = self._dtypes(operand)
         shape = (*operand.shape[:-2], rows, *operand.shape[-1:]) if operand.ndim > 1 else (rows,)
         result = as_out(out, shape, dtypes[-1], self._inputs(operand))
+        chain = self._chain(operand, dtypes)
+        if chain is not None:
+            layers = [
+                (layer.matrix.pattern, layer.matrix.values, layer.bias, layer.activation)
+                for layer in self._layers
+            ]
+            chain(layers, operand, result, self._memory)
+            return result
         last = len(self._layers) - 1
         for k, layer in enumerate(self._layers):
             target = result if k == last else self._buffer(k, layer, operand, dtypes[k])
@@ -132,6 +141,18 @@ class Sequential:
                 layer.matrix, operand, target, layer.bias, layer.activation, self._backend
             )
         return result
+
+    def _chain(
+        self, operand: NDArray[Any], dtypes: list[np.dtype[Any]]
+    ) -> Callable[..., None] | None:
+        """Return what computes all layers at once, or None if that is not possible."""
+        matrices = self.matrices
+        on_device = any(not isinstance(a, np.ndarray) for a in self._inputs(operand).values())
+        if on_device or operand.ndim != 2 or not operand.size or len(set(dtypes)) > 1:
+            return None
+        if any(A._is_transposed or not A.nnz for A in matrices):
+            return None
+        return choose(self._backend).chain
 
     def _dtypes(self, operand: NDArray[Any]) -> list[np.dtype[Any]]:
         """Return the dtype of the result of each layer."""
@@ -155,12 +176,17 @@ class Sequential:
         rows = layer.matrix.shape[0]
         shape = (*operand.shape[:-2], rows, *operand.shape[-1:]) if operand.ndim > 1 else (rows,)
         needed = int(np.prod(shape)) * dtype.itemsize
+        return self._memory(k, needed)[:needed].view(dtype).reshape(shape)
+
+    def _memory(self, k: int, size: int) -> NDArray[np.uint8]:
+        """Return memory of this thread for the result of layer k, at least `size` bytes."""
         name = "odd" if k % 2 else "even"
-        memory = getattr(self._buffers, name, None)
-        if memory is None or memory.nbytes < needed:
-            memory = np.empty(needed, np.uint8)
+        memory: NDArray[np.uint8] | None = getattr(self._buffers, name, None)
+        if memory is None or memory.nbytes < size:
+            # Zeros, because lanes of packed results that belong to no column are never written.
+            memory = np.zeros(size, np.uint8)
             setattr(self._buffers, name, memory)
-        return memory[:needed].view(dtype).reshape(shape)
+        return memory
 
     def __reduce__(self) -> tuple[Any, ...]:
         layers = [(layer.matrix, layer.bias, layer.activation) for layer in self._layers]

@@ -145,7 +145,8 @@ def _limited() -> contextlib.AbstractContextManager[Any]:
     except ImportError:
         return _environment(dict.fromkeys(_THREAD_VARIABLES, "1"))
     # Only BLAS: the limit of OpenMP would hold for the calling thread alone, and stay there.
-    return threadpool_limits(limits=1, user_api="blas")
+    limit: contextlib.AbstractContextManager[Any] = threadpool_limits(limits=1, user_api="blas")
+    return limit
 
 
 _ONE_THREAD = _OneThread()

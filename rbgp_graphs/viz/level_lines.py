@@ -118,14 +118,14 @@ def _points(
     ):
         numbers = np.searchsorted(own, places, side="right") - 1
         for place, number in zip((places - 0.5).tolist(), numbers.tolist(), strict=True):
-            for start, stop in _runs(exist[number], other - 0.5):
-                along += [start, stop, None]
+            for start, stop in _runs(exist[number], other):
+                along += [start - 0.5, stop - 0.5, None]
                 beside += [place, place, None]
     return x, y
 
 
-def _runs(exist: NDArray[np.bool_], edges: NDArray[np.float64]) -> Iterator[tuple[float, float]]:
+def _runs(exist: NDArray[np.bool_], edges: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     """Yield where runs of neighbouring tiles begin and end."""
     changes = np.flatnonzero(np.diff(np.concatenate(([False], exist, [False]))))
     for start, stop in changes.reshape(-1, 2).tolist():
-        yield float(edges[start]), float(edges[stop])
+        yield int(edges[start]), int(edges[stop])

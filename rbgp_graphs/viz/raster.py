@@ -201,7 +201,8 @@ def even_edges(window: tuple[int, int], count: int) -> NDArray[np.int64]:
 def lines(window: tuple[int, int], size: int, coarser: int) -> NDArray[np.int64]:
     """Return the multiples of `size` inside a range that are no multiples of `coarser`."""
     places = step_edges(window, size)[1:-1]
-    return places[places % coarser != 0]
+    result: NDArray[np.int64] = places[places % coarser != 0]
+    return result
 
 
 def step_edges(window: tuple[int, int], step: int) -> NDArray[np.int64]:

@@ -54,7 +54,7 @@ def test_a_student_learns_from_a_dense_run() -> None:
         (("--teacher", "nowhere"), 2, "cannot read nowhere/checkpoint.pt"),
         (("--width", "0.01"), 2, "powers of two"),
         (("--epochs", "0"), 2, "epochs is 0"),
-        (("--sparsity", "200%"), 2, "expected a number in [0, 1)"),
+        (("--sparsity", "200%"), 2, "sparsity is 2.0, expected a number in [0, 1)"),
     ],
 )
 def test_what_cannot_be_is_said(arguments: tuple[str, ...], code: int, words: str) -> None:

@@ -133,6 +133,7 @@ def test_masks_without_edges_and_dense_ones_are_answered() -> None:
     full = detect(np.ones((4, 6))).pattern
     assert full is not None
     assert full.block_shape == (4, 6)
+    assert {factor.recipe["kind"] for factor in full.factors} == {"complete"}
 
 
 def test_sources_of_every_kind_are_taken(tmp_path: Path) -> None:

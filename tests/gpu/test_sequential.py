@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 import threading
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from rbgp_graphs.constructions import random_biregular
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, BackendError
 from rbgp_graphs.gpu import RBGP4Matrix, Sequential, matmul
+from rbgp_graphs.gpu.cpu import chain
 from rbgp_graphs.products import RBGP4
 from tests.gpu.oracle import dtypes, matrix_of, normal, seeds
 
@@ -37,7 +39,7 @@ def three_layers() -> list[Any]:
     ]
 
 
-@given(seeds, dtypes, st.sampled_from([(), (1,), (7,), (40,)]), st.booleans())
+@given(seeds, dtypes, st.sampled_from([(), (1,), (7,), (40,), (150,)]), st.booleans())
 def test_layers_compute_what_products_one_by_one_compute(
     seed: int, dtype: Any, columns: tuple[int, ...], batch: bool
 ) -> None:
@@ -132,3 +134,20 @@ def test_bad_layers_and_operands_are_refused(layers: list[Any]) -> None:
         Sequential([(A, layers[0][1])])(np.ones(48), out=layers[0][1])
     with pytest.raises(BackendError, match="'nothing' cannot be used"):
         Sequential(layers, backend="nothing")(np.ones(48))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_results_between_layers_stay_packed_where_panels_fit(dtype: Any) -> None:
+    pattern = pattern_of(4, 4)
+    square = [matrix_of(pattern, k, dtype) for k in range(3)]
+    X = normal(np.random.default_rng(0), (32, 150), dtype)
+    expected = X
+    for A in square:
+        expected = matmul(A, expected, activation="relu")
+    packed = mock.Mock(wraps=chain._run)
+    with mock.patch.object(chain, "_run", packed):
+        result = Sequential([(A, None, "relu") for A in square], backend="cpu")(X)
+    np.testing.assert_array_equal(result, expected)
+    sources, goals = zip(*(call.args[-2:] for call in packed.call_args_list), strict=True)
+    assert [isinstance(place, int) for place in sources] == [False, True, True]
+    assert [isinstance(place, int) for place in goals] == [True, True, False]

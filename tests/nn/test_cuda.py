@@ -100,7 +100,8 @@ def test_work_keeps_the_order_of_the_stream_of_pytorch() -> None:
     expected = layer(x).square().sum(1)
     torch.cuda.synchronize()
     for _ in range(20):
-        with torch.cuda.stream(torch.cuda.Stream()):
+        stream: Any = torch.cuda.Stream  # It has no annotations.
+        with torch.cuda.stream(stream()):
             # Long work before, so that anything on another stream would read too early.
             late = (
                 torch.full((4096, 4096), 1 / 4096, device="cuda")

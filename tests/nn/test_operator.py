@@ -201,11 +201,11 @@ def test_the_dense_form_and_its_inverse_are_adjoint(pattern: RBGP4) -> None:
     torch.testing.assert_close(
         (as_dense(values, text) * matrix).sum(), (values * as_compact(matrix, text)).sum()
     )
-    for operator, argument in ((as_dense, values), (as_compact, matrix)):
+    for function, argument in ((as_dense, values), (as_compact, matrix)):
         torch.library.opcheck(
-            getattr(torch.ops.rbgp_graphs, operator.__name__).default, (argument, text)
+            getattr(torch.ops.rbgp_graphs, function.__name__).default, (argument, text)
         )
-        assert torch.autograd.gradcheck(lambda x, f=operator: f(x, text), argument, fast_mode=True)
+        assert torch.autograd.gradcheck(lambda x, f=function: f(x, text), argument, fast_mode=True)
         assert torch.autograd.gradgradcheck(
-            lambda x, f=operator: f(x, text) ** 2, argument, fast_mode=True
+            lambda x, f=function: f(x, text) ** 2, argument, fast_mode=True
         )

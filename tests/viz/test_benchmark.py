@@ -83,6 +83,25 @@ def test_times_stand_over_the_numbers_that_vary(suite: str, name: str, numbers: 
     assert figure.layout.xaxis2.tickvals == tuple(numbers)
 
 
+def test_a_document_of_a_gpu_has_a_panel_for_each_dtype_and_one_timer() -> None:
+    cases = [
+        case("gpu_sparsity", dtype=dtype, timer=timer, times={"own": 1.0, "dense": speedup})
+        for dtype, speedup in (("float16", 4.0), ("float32", 2.0))
+        for timer, speedup in (("cold", speedup), ("warm", 9.0))
+    ]
+    gpu = {"device": "Some GPU", "multiprocessors": 1}
+    figure = viz.benchmark({"cases": cases, "machine": {"gpu": gpu}, "ceilings": None})
+    titles = [note.text for note in figure.layout.annotations]
+    start = "Speedup over the fastest dense product, "
+    assert [title for title in titles if title.startswith(start)] == [
+        f"{start}float16",
+        f"{start}float32",
+    ]
+    assert trace(figure, "this package, row group 4").y == (4,)
+    assert trace(figure, "this package, row group 4", "y3").y == (2,)
+    assert figure.layout.meta["text"].startswith("Measured on Some GPU, ")
+
+
 def test_text_and_table_tell_all_measurements() -> None:
     machine = {"processor": "Some CPU", "date": "2026-11-21T08:00:00"}
     figure = viz.benchmark({"cases": [case(), case("size")], "machine": machine})

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rbgp_graphs.gpu.cpu import threads
 from rbgp_graphs.gpu.cpu.compiler import function
 from rbgp_graphs.gpu.cpu.plan import Plan, SampledPlan, plan_product, plan_sampled, plan_transposed
 from rbgp_graphs.gpu.cpu.tables import Tables
@@ -37,6 +38,8 @@ class PanelCall:
         Where the entries of the table are.
     kept : tuple
         Arrays and kernels that the template points to.
+    panel_bytes : int
+        Bytes of a panel.
     panel_starts, panel_widths : list of int
         The panels of one matrix: where they begin, and how many numbers are copied side by side.
     scratch_bytes : int
@@ -50,6 +53,7 @@ class PanelCall:
     template: list[int]
     places: dict[str, int]
     kept: tuple[Any, ...]
+    panel_bytes: int
     panel_starts: list[int]
     panel_widths: list[int]
     scratch_bytes: int
@@ -68,6 +72,18 @@ class PanelCall:
         table[places["panels"]] = start + 8 * (size + count)
         table[places["num_panels"]] = count
         return table
+
+    def multiply(self, panels: list[int], **entries: int) -> None:
+        """Run the kernel on panels, in as many threads as the plan says."""
+        table = self.table(panels, **entries)
+        address = table.buffer_info()[0]
+        count, num_threads, run = len(panels) // PANEL_ENTRIES, self.plan.num_threads, self.run
+
+        def work(k: int) -> None:
+            run(address, threads.scratch(self.scratch_bytes), k * count // num_threads)
+            threads.trim()
+
+        threads.run(work, num_threads)
 
 
 def panel_call(tables: Tables, *key: Any) -> PanelCall:
@@ -170,6 +186,7 @@ def _panel_call(
         template=template.tolist(),
         places={name: place for place, name in enumerate(FIELDS)},
         kept=(tiles, block_rows, slot_rows, pack, finish),
+        panel_bytes=sums_at,
         panel_starts=starts.tolist(),
         panel_widths=[tables.cols] if plan.is_narrow else widths.tolist(),
         scratch_bytes=weights_at + (size * converted if storage.is_converted else 0),

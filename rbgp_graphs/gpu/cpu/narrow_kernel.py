@@ -30,11 +30,11 @@ class _NarrowKernel:
 
     def text(self) -> str:
         self.emit = emit = Emitter(PRODUCT)
-        self.job, self.panel, _ = emit.arguments
+        self.job, self.scratch, _ = emit.arguments
         self.read = read = JobReader(emit, self.job)
         read.load("outer_degree", "inner_degree", "num_blocks", "value_row", "panel_row")
-        self.sums = emit.at(self.panel, read["sums_at"])
-        self.gathered = emit.at(self.panel, read["places_at"])
+        self.sums = emit.at(self.scratch, read["sums_at"])
+        self.gathered = emit.at(self.scratch, read["places_at"])
         self.degree = emit.mul(read["outer_degree"], read["inner_degree"])
         self.whole = self._whole(self.degree)
         self.tail = emit.mask(emit.sub(self.degree, self.whole), lanes=self.lanes)
@@ -46,7 +46,8 @@ class _NarrowKernel:
     def _whole(self, count: Value) -> Value:
         return self.emit.mul(self.emit.divmod(count, self.emit.integer(self.lanes))[0], self.lanes)
 
-    def _chunk(self, chunk: Value, target: Value, _: Value) -> None:
+    def _chunk(self, chunk: Value, panel: Value, target: Value, _: Value) -> None:
+        self.panel = panel
         emit, read = self.emit, self.read
         outer, part = emit.divmod(chunk, read["num_parts"])
         start = emit.mul(part, read["part_groups"])

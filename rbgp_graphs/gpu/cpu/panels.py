@@ -15,16 +15,18 @@ def each_chunk(
     emit: Emitter,
     read: JobReader,
     row_bytes: Value | int,
-    body: Callable[[Value, Value, Value], None],
+    body: Callable[[Value, Value, Value, Value], None],
 ) -> None:
-    """Call ``body(chunk, target, width)`` for every chunk that this thread takes.
+    """Call ``body(chunk, panel, target, width)`` for every chunk that this thread takes.
 
     The kernel has the arguments ``(job, scratch, first_panel)``. It goes round all panels from
     `first_panel` on, so that threads begin far apart and each packs as few panels as can be. A
-    panel is packed to the beginning of the scratch memory when its first chunk is taken.
+    panel is packed to the beginning of the scratch memory when its first chunk is taken, or is
+    the operand itself if the job names no kernel that packs.
     """
     job, scratch, first = emit.arguments
     count = read["num_panels"]
+    is_ready = emit.is_equal(read["pack"], 0)
 
     def panel(i: Value) -> None:
         _, number = emit.divmod(emit.add(first, i), count)
@@ -32,6 +34,7 @@ def each_chunk(
         counter = emit.at(read.pointer("counters"), emit.mul(number, 8))
         source, target = emit.load_pointer(entry, 0), emit.load_pointer(entry, 1)
         width = emit.load_int(entry, 2)
+        place = emit.build.select(is_ready, source, scratch)
 
         def step(packed: Value) -> tuple[Value, list[Value]]:
             chunk = emit.build.atomic_rmw("add", counter, emit.integer(1), "monotonic")
@@ -40,9 +43,9 @@ def each_chunk(
                 with emit.when(emit.build.not_(packed)):
                     size = emit.add(row_bytes, 0)
                     emit.call(read["pack"], PACK, (job, source, width, scratch, size))
-                body(chunk, target, width)
+                body(chunk, place, target, width)
             return is_left, [ir.Constant(I1, 1)]
 
-        emit.repeat_while(step, [ir.Constant(I1, 0)])
+        emit.repeat_while(step, [is_ready])
 
     emit.loop(0, count, panel)

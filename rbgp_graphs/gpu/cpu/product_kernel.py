@@ -33,16 +33,17 @@ class _ProductKernel:
 
     def text(self) -> str:
         self.emit = emit = Emitter(PRODUCT)
-        self.job, self.panel, _ = emit.arguments
+        self.job, self.scratch, _ = emit.arguments
         self.read = read = JobReader(emit, self.job)
         read.load("outer_degree", "inner_degree", "num_blocks", "tiles_at_once", "value_row")
-        self.sums = emit.at(self.panel, read["sums_at"])
-        self.places = emit.at(self.panel, read["places_at"])
+        self.sums = emit.at(self.scratch, read["sums_at"])
+        self.places = emit.at(self.scratch, read["places_at"])
         each_chunk(emit, read, self.row_bytes, self._chunk)
         emit.fence()
         return emit.finish()
 
-    def _chunk(self, chunk: Value, target: Value, width: Value) -> None:
+    def _chunk(self, chunk: Value, panel: Value, target: Value, width: Value) -> None:
+        self.panel = panel
         emit, read = self.emit, self.read
         outer, part = emit.divmod(chunk, read["num_parts"])
         start = emit.mul(part, read["part_groups"])
@@ -89,7 +90,7 @@ class _ProductKernel:
             offset = emit.add(emit.mul(number, read["value_row"]), skipped)
             starts.append(emit.at(read.pointer("values"), offset))
         count = emit.mul(emit.sub(last, first), read["inner_degree"])
-        scratch = emit.at(self.panel, read["weights_at"])
+        scratch = emit.at(self.scratch, read["weights_at"])
         return weights_of(emit, self.storage, self.lanes, starts, count, scratch)
 
     def _list_rows(self, inner: Value, tiles: Value, first: Value, last: Value) -> None:

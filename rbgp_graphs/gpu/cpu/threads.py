@@ -210,21 +210,21 @@ def scratch(size: int) -> int:
     Much memory is aligned to huge pages and large enough that NumPy asks the system for them:
     rows of a panel are read in no order, and small pages would have to be looked up each time.
     """
-    buffer = getattr(_scratch, "buffer", None)
-    if buffer is None or len(buffer) < size + _ALIGNMENT:
-        _scratch.buffer = buffer = None
-        spare = _ALIGNMENT if size < _HUGE_PAGE // 4 else 2 * _HUGE_PAGE
-        buffer = np.empty(size + spare, np.uint8)
-        _scratch.buffer = buffer
-    start = int(buffer.__array_interface__["data"][0])
-    return start + -start % (_ALIGNMENT if len(buffer) < 2 * _HUGE_PAGE else _HUGE_PAGE)
+    if size > getattr(_scratch, "size", 0):
+        _scratch.size, _scratch.buffer = 0, None
+        alignment = _ALIGNMENT if size < _HUGE_PAGE // 4 else _HUGE_PAGE
+        # At least two huge pages, because NumPy asks for none in smaller arrays.
+        buffer = np.empty(size + max(alignment, 2 * alignment - size), np.uint8)
+        start = int(buffer.__array_interface__["data"][0])
+        _scratch.buffer, _scratch.start = buffer, start + -start % alignment
+        _scratch.size = size
+    return int(_scratch.start)
 
 
 def trim() -> None:
     """Give back this thread's scratch memory if it is large."""
-    buffer = getattr(_scratch, "buffer", None)
-    if buffer is not None and len(buffer) > _KEPT_BYTES:
-        _scratch.buffer = None
+    if getattr(_scratch, "size", 0) > _KEPT_BYTES:
+        _scratch.size, _scratch.buffer = 0, None
 
 
 if hasattr(os, "register_at_fork"):

@@ -30,15 +30,16 @@ class _TransposedKernel:
 
     def text(self) -> str:
         self.emit = emit = Emitter(PRODUCT)
-        self.job, self.panel, _ = emit.arguments
+        self.job, self.scratch, _ = emit.arguments
         self.read = read = JobReader(emit, self.job)
         read.load("outer_degree", "inner_degree", "num_blocks", "value_row")
-        self.sums = emit.at(self.panel, read["sums_at"])
+        self.sums = emit.at(self.scratch, read["sums_at"])
         each_chunk(emit, read, self.row_bytes, self._chunk)
         emit.fence()
         return emit.finish()
 
-    def _chunk(self, chunk: Value, target: Value, width: Value) -> None:
+    def _chunk(self, chunk: Value, panel: Value, target: Value, width: Value) -> None:
+        self.panel = panel
         emit, read = self.emit, self.read
         self._clear(emit.mul(read["tile_cols"], self.row_bytes))
         tiles = emit.at(read.pointer("tiles"), emit.mul(emit.mul(chunk, read["outer_degree"]), 24))
@@ -86,7 +87,7 @@ class _TransposedKernel:
             starts.append(emit.at(values, emit.mul(number, read["value_row"])))
             y = emit.at(self.panel, emit.mul(number, self.row_bytes))
             ys.append([self._load(y, v) for v in range(self.vectors)])
-        scratch = emit.at(self.panel, read["weights_at"])
+        scratch = emit.at(self.scratch, read["weights_at"])
         count = read["inner_degree"]
         weights = weights_of(emit, self.storage, self.lanes, starts, count, scratch)
 

@@ -167,13 +167,14 @@ def _problems() -> list[tuple[str, RBGP4, int, str | None]]:
     outer = cyclic_lift(complete(2, 2), 3, [0, 1, 2, 0])
     inner = cyclic_lift(complete(4, 4), 4, [(u * v) % 4 for u in range(4) for v in range(4)])
     wide = cyclic_lift(complete(2, 2), 260, [0, 1, 3, 7])
-    odd = cyclic_lift(complete(3, 3), 3, [0, 1, 2, 2, 0, 1, 0, 2, 1])
+    odd = cyclic_lift(complete(3, 3), 2, [0, 1, 1, 1, 0, 1, 0, 0, 1])
+    few = cyclic_lift(complete(4, 4), 2, [(u * v) % 2 for u in range(4) for v in range(4)])
     pair, four = complete(1, 2), complete(1, 4)
     return [
         ("row group 4", RBGP4(outer, (4, 1), inner, (1, 1)), 136, None),
         ("row group 64, twisted", RBGP4(pair, (32, 1), inner, (2, 2), [3, 9]), 40, "gelu"),
         ("row group 15, odd", RBGP4(odd, (5, 2), odd, (3, 1)), 37, "silu"),
-        ("row group 8, blocks of 16", RBGP4(outer, (8, 1), inner, (1, 16)), 40, None),
+        ("row group 8, blocks of 16", RBGP4(outer, (8, 1), few, (1, 16)), 40, None),
         ("row group 128, full tiles", RBGP4(four, (64, 1), complete(2, 32), (1, 1)), 72, None),
         ("few neighbours of many", RBGP4(pair, (2, 1), wide, (1, 1)), 24, "relu"),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -112,6 +113,7 @@ class TensorMap:
         return encoded.view(np.dtype([("bytes", np.uint8, (_MAP_BYTES,))]))
 
 
+@functools.cache
 def driver_encoder() -> Callable[..., int]:
     """Return ``cuTensorMapEncodeTiled`` of the CUDA driver.
 

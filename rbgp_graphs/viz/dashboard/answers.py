@@ -101,9 +101,15 @@ def _read(shelf: Shelf, asked: Any) -> tuple[Page, list[tuple[str, Any]], Theme,
         State(source=shelf.start) if query is None else read_query(str(query), shelf.start)
         for query in (asked.get("state"), asked.get("draft"))
     )
-    _checked(shelf, state)
+    page = Page(state=state, draft=draft)
+    try:
+        _checked(shelf, state)
+    except RBGPError as error:
+        # The app was started again, without the files that a page has open.
+        start = State(source=shelf.start)
+        page = _refused(Page(state=start, draft=start), error, "url")
     pairs = [(name, value) for name, value in happened]
-    return Page(state=state, draft=draft), pairs, as_theme(asked.get("scheme")), asked.get("drawn")
+    return page, pairs, as_theme(asked.get("scheme")), asked.get("drawn")
 
 
 def follow(shelf: Shelf, page: Page, happened: list[tuple[str, Any]]) -> Page:
@@ -131,12 +137,9 @@ def _after(shelf: Shelf, page: Page, name: str, value: Any) -> Page:
 
 
 def _refused(page: Page, error: RBGPError, name: str) -> Page:
-    rest = (
-        "The page does not follow this address."
-        if name == "url"
-        else "The page still shows what it did."
-    )
-    return replace(page, notice=f"{_short(error)} {rest}", refused=(*page.refused, name))
+    rest = "does not follow this address" if name == "url" else "still shows what it did"
+    notice = f"{_short(error)} The page {rest}."
+    return replace(page, notice=notice, refused=(*page.refused, name))
 
 
 def _changed(shelf: Shelf, name: str, value: Any, state: State) -> State:

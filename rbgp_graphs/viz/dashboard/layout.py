@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dash import dcc, html
+from dash import html
 
 from rbgp_graphs.viz.alternative import Table, action_of, table_of, text_of
 from rbgp_graphs.viz.dashboard import events
@@ -124,13 +125,18 @@ def _slider(name: str, label: str, low: int, high: int, *, note: str) -> html.Di
     )
 
 
-def _range(name: str, low: int, high: int) -> dcc.Input:
-    return dcc.Input(id=name, type="range", min=low, max=high, step=1, value=low)
+def _range(name: str, low: int, high: int) -> html.Div:
+    return _input(id=name, type="range", min=low, max=high, value=low)
 
 
-def _text(name: str, *, numeric: bool = False) -> dcc.Input:
-    mode: Any = "numeric" if numeric else "verbatim"
-    return dcc.Input(id=name, type="text", inputMode=mode, debounce=True, autoComplete="off")
+def _text(name: str, *, numeric: bool = False) -> html.Div:
+    return _input(id=name, type="text", inputMode="numeric" if numeric else "text")
+
+
+def _input(**properties: Any) -> html.Div:
+    """Return the place of an input. Those of Dash write back what was typed a moment ago."""
+    attributes: dict[str, Any] = {"data-input": json.dumps(properties)}
+    return html.Div(className="input", **attributes)
 
 
 def _button(name: str, label: str, **attributes: Any) -> html.Button:

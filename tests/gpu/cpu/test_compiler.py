@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 from rbgp_graphs.gpu.cpu import compiler
+from rbgp_graphs.gpu.cpu.finish_kernel import finish_text
+from rbgp_graphs.gpu.cpu.narrow_kernel import narrow_text
+from rbgp_graphs.gpu.cpu.pack_kernel import pack_text
 from rbgp_graphs.gpu.cpu.product_kernel import product_text
 from rbgp_graphs.gpu.cpu.storage import STORAGES
 from rbgp_graphs.gpu.cpu.target import Target, host
@@ -134,6 +137,20 @@ def test_the_inner_loop_of_other_processors_keeps_its_sums_in_registers(
     loop = lines[products[0] : products[-1]]
     assert len(loop) < 4 * rows * vectors
     assert not [line for line in loop if spill in line]
+
+
+@pytest.mark.parametrize("name", sorted(STORAGES))
+def test_kernels_for_neon_need_no_library(name: str) -> None:
+    storage = STORAGES[name]
+    lanes = ARM.lanes(storage.computed_bytes)
+    for text in (
+        narrow_text(storage, lanes, 4, 3),
+        finish_text(storage, lanes, "gelu"),
+        pack_text(storage, lanes),
+    ):
+        lines = compiler.compile_text(text, ARM, assembly=True).splitlines()
+        assert not [line for line in lines if line.split()[:1] == ["bl"]]
+        assert [line for line in lines if line.split()[:1] == ["ret"]]
 
 
 def test_the_result_of_a_kernel_does_not_depend_on_numpy_alignment() -> None:

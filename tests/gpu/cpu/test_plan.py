@@ -58,6 +58,19 @@ def test_blocks_have_sums_enough_to_hide_the_latency(name: str, row_group: int) 
     assert plan.rows * plan.vectors >= (8 if row_group > 1 or name != "AVX2" else 7)
 
 
+@pytest.mark.parametrize(
+    ("columns", "row_group", "is_narrow"),
+    [(1, 1, True), (1, 64, True), (2, 1, False), (4, 4, False), (8, 64, True), (9, 128, False)],
+)
+def test_lanes_run_along_neighbours_for_few_columns_of_large_groups(
+    columns: int, row_group: int, is_narrow: bool
+) -> None:
+    tables = tables_of(RBGP4(complete(2, 2), (row_group, 1), complete(4, 4), (1, 1)))
+    plan = plan_product(tables, columns, columns, 4, target("AVX-512"), 2)
+    assert plan.is_narrow == is_narrow
+    assert plan.rows * columns <= 24 or plan.rows == 1 or not is_narrow
+
+
 def test_small_products_stay_in_one_thread() -> None:
     tables = tables_of(RBGP4(complete(2, 2), (4, 1), complete(4, 4), (1, 1)))
     assert plan_product(tables, 16, 16, 4, target("AVX2"), 8).num_threads == 1

@@ -12,6 +12,8 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
@@ -96,6 +98,26 @@ def test_helpers_sit_on_other_processors_than_the_caller() -> None:
         assert pool.places(1) == [2]
         assert pool.places(2) == [2, 7]
         assert pool.places(4) == [2, 7, -1, -2]
+
+
+@given(st.lists(st.integers(1, 6 << 20), min_size=1, max_size=6))
+def test_scratch_memory_has_the_size_that_was_asked_for(sizes: list[int]) -> None:
+    ends = []
+
+    def ask() -> None:
+        for size in sizes:
+            start = threads.scratch(size)
+            buffer = threads._scratch.buffer
+            first = buffer.__array_interface__["data"][0]
+            assert start % 64 == 0
+            assert first <= start
+            assert start + size <= first + len(buffer)
+            ends.append(size)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    assert ends == sizes
 
 
 def test_scratch_memory_is_aligned_kept_and_private() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rbgp_graphs.constructions import random_biregular
+from rbgp_graphs.constructions import complete, random_biregular
 from rbgp_graphs.gpu.cuda.launch import Launch
 from rbgp_graphs.gpu.cuda.portable import forward_launch, sampled_launch, transpose_launch
 from rbgp_graphs.gpu.cuda.sampled_tensor_core import (
@@ -43,6 +43,15 @@ def tensor_core(row_group: int, dtype: str) -> Launch:
     return launch
 
 
+def tensor_core_of_one_group(dtype: str) -> Launch:
+    """Return the widest tile: merged digits leave one group of many rows under each u_o."""
+    own = dimensions(RBGP4(random_biregular(32, 64, 16, rng=0), (128, 1), complete(1, 1), (1, 32)))
+    launch = tensor_core_candidate(own, dtype, 4096, capability=(8, 0), shared_limit=96 * 1024)
+    assert launch is not None
+    assert launch.threads == 256
+    return launch
+
+
 def sampled_tensor_core(row_group: int, dtype: str) -> Launch:
     own = size(row_group)
     tile = sampled_warp_tile(own, 1024, 96 * 1024)
@@ -57,6 +66,7 @@ CASES = [
     ("sm_80", tensor_core(64, "bfloat16")),
     ("sm_86", sampled_launch(size(4), "float32", 1024)),
     ("sm_89", tensor_core(16, "float16")),
+    ("sm_80", tensor_core_of_one_group("float16")),
     ("sm_80", sampled_tensor_core(128, "bfloat16")),
     ("sm_120", sampled_tensor_core(8, "float16")),
     ("sm_90a", forward_launch(size(4), "float32", 1024, activation="gelu")),

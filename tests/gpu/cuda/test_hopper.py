@@ -318,6 +318,7 @@ def test_without_a_driver_the_reason_is_named(monkeypatch: pytest.MonkeyPatch) -
         raise OSError(f"{name}: cannot open shared object file")
 
     monkeypatch.setattr(ctypes, "CDLL", missing)
+    tensor_map.driver_encoder.cache_clear()
     with pytest.raises(BackendError, match=r"no tensor maps .*libcuda"):
         tensor_map.driver_encoder()
 

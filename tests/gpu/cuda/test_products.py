@@ -82,6 +82,15 @@ def test_tier_0_agrees_with_float64_for_all_products(pattern: RBGP4, seed: int, 
         assert_close(result[i], X[pattern.row(i)], dY[i])
 
 
+def test_tier_0_orders_values_in_bfloat16_by_their_bits() -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    values = matrix_of(pattern(), 0, np.float32).values.astype(ml_dtypes.bfloat16)
+    with pytest.warns(RuntimeWarning, match="transpose.* is switched off"):
+        ordered = products(WithoutKernels()).transpose_values(pattern(), values)
+    assert ordered.dtype == values.dtype
+    assert (ordered == transpose_values(pattern(), values)).all()
+
+
 @needs_compiler
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("n", [1, 48])

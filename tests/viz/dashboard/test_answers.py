@@ -178,6 +178,13 @@ def test_a_file_is_opened_and_compared() -> None:
     assert beside["props"]["no-other"] == {"hidden": False}
 
 
+def test_a_page_whose_file_is_gone_goes_on_with_the_start() -> None:
+    query = "?source=m.0123456789abcdef&view=graphs"
+    found = asked(Shelf(None), ("in", None), before={"state": query, "draft": query})
+    assert found["state"] == "?shown-rows=256:768&shown-cols=256:768"
+    assert "open it again" in found["props"]["notice"]["children"]
+
+
 @pytest.mark.parametrize("view", ["space", "graphs", "compare"])
 def test_the_section_has_a_place_for_every_plot(view: str) -> None:
     shelf = Shelf(None)

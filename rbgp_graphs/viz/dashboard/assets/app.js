@@ -73,10 +73,7 @@
     Object.assign(wanted, answer.keys);
     await show("pattern", answer);
     for (const [id, value] of Object.entries(answer.values)) {
-      const isNewer = touched.has(id) || isWaiting(id);
-      if (!isNewer && element(id).value !== value) {
-        window.dash_clientside.set_props(id, { value });
-      }
+      if (!touched.has(id) && !isWaiting(id)) { element(id).value = value; }
     }
     save(batch.some(([name]) => name === "url"));
   }
@@ -98,6 +95,7 @@
   // Answers --------------------------------------------------------------------------------
 
   function set(id, props) {
+    if (element(id) instanceof HTMLInputElement) { Object.assign(element(id), props); return; }
     for (const [name, value] of Object.entries(props)) {
       const key = id + " " + name, text = JSON.stringify(value);
       if (shown[key] === text) { continue; }
@@ -242,5 +240,11 @@
     push("open", read(event.dataTransfer.files[0]));
   });
 
-  until(() => element("figures")).then(() => push("url", window.location.search));
+  until(() => element("figures")).then(function () {
+    document.querySelectorAll("[data-input]").forEach(function (place) {
+      const input = document.createElement("input");
+      place.append(Object.assign(input, { autocomplete: "off" }, JSON.parse(place.dataset.input)));
+    });
+    push("url", window.location.search);
+  });
 })();

@@ -1,0 +1,191 @@
+"""Draw the figures of the page about the CUDA kernels: a tile's life, and a roofline."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from figures import BLUE, GREY, LIGHT, ORANGE, Drawing
+
+import rbgp_graphs as rg
+
+#: Bytes a second of device memory, and operations a second in half precision with sums in float32
+#: on tensor cores and in float32 on CUDA cores: the data sheets of A100 SXM 80 GB and H200 SXM.
+PUBLISHED = {
+    "A100": (2.039e12, 312e12, 19.5e12),
+    "H200": (4.8e12, 989e12, 67e12),
+}
+SPARSITIES = (0.5, 0.75, 0.875, 0.9375)
+
+
+def draw_all(folder: Path) -> None:
+    """Draw both figures into `folder`."""
+    draw_tile(folder / "tile.svg")
+    draw_roofline(folder / "roofline.svg")
+
+
+def draw_tile(path: Path) -> None:
+    """Draw what a block reads, keeps and writes for one row group of a small pattern."""
+    outer = rg.cyclic_lift(rg.complete(2, 2), 2, [0, 1, 1, 0])
+    inner = rg.cyclic_lift(rg.complete(4, 4), 2, [(u * v) % 2 for u in range(4) for v in range(4)])
+    pattern = rg.RBGP4(outer, (4, 1), inner, (1, 1))
+    u_o, u_i = 1, 5
+    group = [(u_o * 4 + u_r) * 8 + u_i for u_r in range(4)]
+    columns = pattern.row(group[0])
+    drawing, top, height = Drawing(900, 500), 60.0, 384.0
+    for x, width, title in (
+        (20, 300, "device memory"),
+        (360, 210, "shared memory"),
+        (610, 130, "registers"),
+        (770, 120, "device memory"),
+    ):
+        drawing.text(x + width / 2, 24, title, size=15)
+        drawing.line(x, 34, x + width, 34)
+    _draw_matrix(drawing, pattern, group, 30, top, height)
+    slabs = _draw_operand(drawing, pattern, columns, 180, top, height)
+    _draw_stage(drawing, slabs, columns, 370, top)
+    _draw_registers(drawing, 625, top)
+    cell = height / pattern.rows
+    drawing.grid((1, 1), (1, 1), 795, top, 1, color=LIGHT)
+    for row in group:
+        _box(drawing, 795, top + row * cell, 70, cell, ORANGE)
+    _frame(drawing, 795, top, 70, height)
+    drawing.text(830, top + height + 20, "Y")
+    for x1, x2, y, label in (
+        (322, 356, 150, "1"),
+        (574, 606, 150, "2"),
+        (744, 776, 150, "3"),
+    ):
+        drawing.line(x1, y, x2, y, color=GREY, width=2)
+        drawing.line(x2 - 8, y - 5, x2, y, color=GREY, width=2)
+        drawing.line(x2 - 8, y + 5, x2, y, color=GREY, width=2)
+        drawing.text((x1 + x2) / 2, y - 10, label)
+    drawing.save(path, "What a block reads, keeps and writes for one row group")
+
+
+def _box(drawing: Drawing, x: float, y: float, width: float, height: float, color: str) -> None:
+    drawing.elements.append(
+        f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" fill="{color}"/>'
+    )
+
+
+def _frame(drawing: Drawing, x: float, y: float, width: float, height: float) -> None:
+    drawing.elements.append(
+        f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" fill="none" '
+        f'stroke="{GREY}"/>'
+    )
+
+
+def _draw_matrix(
+    drawing: Drawing, pattern: rg.RBGP4, group: list[int], x: float, top: float, height: float
+) -> None:
+    """Draw the pattern with the rows of one group in another colour."""
+    cell, mask = height / pattern.rows, pattern.mask()
+    own = np.zeros_like(mask)
+    own[group] = mask[group]
+    drawing.cells(mask & ~own, x, top, cell, color=LIGHT)
+    drawing.cells(own, x, top, cell, color=ORANGE)
+    _frame(drawing, x, top, pattern.cols * cell, height)
+    drawing.text(x + pattern.cols * cell / 2, top + height + 20, "A")
+
+
+def _draw_operand(
+    drawing: Drawing,
+    pattern: rg.RBGP4,
+    columns: np.ndarray[tuple[int], np.dtype[np.int64]],
+    x: float,
+    top: float,
+    height: float,
+) -> list[int]:
+    """Draw X with the slabs under the tiles that exist, and return where these begin."""
+    cell, size = height / pattern.cols, pattern.inner.right
+    slabs = sorted({int(column) // size * size for column in columns})
+    for start in slabs:
+        _box(drawing, x, top + start * cell, 130, size * cell, LIGHT)
+    for column in columns:
+        _box(drawing, x, top + int(column) * cell, 130, cell - 1, BLUE)
+    _frame(drawing, x, top, 130, height)
+    drawing.text(x + 65, top + height + 20, "X")
+    return slabs
+
+
+def _draw_stage(
+    drawing: Drawing,
+    slabs: list[int],
+    columns: np.ndarray[tuple[int], np.dtype[np.int64]],
+    x: float,
+    top: float,
+) -> None:
+    """Draw the two stages: slabs of X and values, one being multiplied and one arriving."""
+    for stage, (start, words) in enumerate(zip(slabs, ("multiplied", "arriving"), strict=True)):
+        y = top + stage * 190
+        own = [int(column) - start for column in columns if start <= column < start + 8]
+        _box(drawing, x, y, 120, 96, LIGHT)
+        for row in own:
+            _box(drawing, x, y + 12 * row, 120, 11, BLUE)
+        _frame(drawing, x, y, 120, 96)
+        for u_r in range(4):
+            for k in range(len(own)):
+                _box(drawing, x + 132 + 15 * k, y + 12 * u_r, 14, 11, ORANGE)
+        drawing.text(x + 60, y + 114, "a slab of X", size=12)
+        drawing.text(x + 162, y + 68, "values", size=12)
+        drawing.text(x + 95, y + 138, f"stage {stage + 1}: {words}", size=13)
+
+
+def _draw_registers(drawing: Drawing, x: float, top: float) -> None:
+    """Draw the sums of a group, and the fragments that meet in them."""
+    for u_r in range(4):
+        _box(drawing, x, top + 12 * u_r, 100, 11, ORANGE)
+    drawing.text(x + 50, top + 68, "sums, float32", size=12)
+    for line, words in enumerate(
+        ("each row of X", "is read once,", "for all rows", "of the group")
+    ):
+        drawing.text(x + 50, top + 110 + 18 * line, words, size=12)
+
+
+def draw_roofline(path: Path) -> None:
+    """Draw published ceilings, and where products of 4096 x 4096 matrices lie under them."""
+    drawing = Drawing(820, 470)
+    left, right, top, bottom = 80.0, 790.0, 30.0, 400.0
+    xs, ys = (4.0, 2048.0), (4e12, 2e15)
+
+    def at(intensity: float, rate: float) -> tuple[float, float]:
+        x = left + (right - left) * math.log(intensity / xs[0]) / math.log(xs[1] / xs[0])
+        y = bottom - (bottom - top) * math.log(rate / ys[0]) / math.log(ys[1] / ys[0])
+        return x, y
+
+    for power in range(2, 12):
+        x, _ = at(2.0**power, ys[0])
+        drawing.line(x, top, x, bottom, color=LIGHT)
+        drawing.text(x, bottom + 18, str(2**power), size=12)
+    for rate in (1e13, 1e14, 1e15):
+        _, y = at(xs[0], rate)
+        drawing.line(left, y, right, y, color=LIGHT)
+        drawing.text(left - 8, y + 4, f"{rate / 1e12:g}", size=12, anchor="end")
+    for (name, (memory, cores, plain)), color in zip(PUBLISHED.items(), (GREY, BLUE), strict=True):
+        for peak, words in ((cores, "tensor cores"), (plain, "float32")):
+            ridge = peak / memory
+            first = max(xs[0], ys[0] / memory)
+            drawing.polyline(
+                [at(first, first * memory), at(ridge, peak), at(xs[1], peak)], color=color
+            )
+            x, y = at(xs[1], peak)
+            drawing.text(x - 6, y - 7, f"{name}, {words}", size=12, anchor="end")
+    memory, cores, plain = PUBLISHED["H200"]
+    for dtype, peak in (("float16", cores), ("float32", plain)):
+        for sparsity in SPARSITIES:
+            intensity = product_intensity(4096, 4096, sparsity, 2 if dtype == "float16" else 4)
+            x, y = at(intensity, min(peak, intensity * memory))
+            drawing.dot(x, y, 5, color=ORANGE)
+            drawing.text(x, y + 20, f"{100 * sparsity:g} %", size=11)
+    drawing.text((left + right) / 2, bottom + 44, "operations for each byte of device memory")
+    drawing.text(left - 50, top - 10, "TFLOP/s", size=12, anchor="start")
+    drawing.save(path, "Published ceilings of two devices, and products under them")
+
+
+def product_intensity(size: int, columns: int, sparsity: float, number_bytes: int) -> float:
+    """Return the operations for each byte, if values, operand and result move once."""
+    nonzeros = size * size * (1 - sparsity)
+    moved = number_bytes * (nonzeros + 2 * size * columns)
+    return 2 * nonzeros * columns / moved
