@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-from collections.abc import Callable, Iterable
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,19 +102,20 @@ def finite_field(name: str, q: Any) -> FiniteField:
 def _extension_field(p: int, k: int) -> FiniteField:
     """Return the field with p**k elements, k at least 2: products add logarithms."""
     # FLINT has the Conway polynomials of all fields whose graphs fit into memory.
-    polynomial = [int(c) for c in require("flint").fq_default_ctx(p, k).modulus().coeffs()]
+    context = require("flint").fq_default_ctx(p, k)
     places = [p**i for i in range(k)]
 
     def add(x: Any, y: Any) -> IntArray:
         first, second = np.asarray(x, dtype=np.int64), np.asarray(y, dtype=np.int64)
         if p == 2:
             return np.bitwise_xor(first, second)
-        return _sum((first // place + second // place) % p * place for place in places)
+        digits = ((first // place + second // place) % p * place for place in places)
+        return functools.reduce(np.add, digits)
 
     # Constructions check their sizes after they have asked for the field.
     @functools.cache
     def tables() -> tuple[IntArray, IntArray]:
-        powers = _powers_of_x(p, places, polynomial, add)
+        powers = _powers_of_generator(context, places)
         logarithms = np.zeros(p**k, dtype=np.int64)
         logarithms[powers] = np.arange(len(powers))
         return powers, logarithms
@@ -126,29 +128,12 @@ def _extension_field(p: int, k: int) -> FiniteField:
     return FiniteField(order=p**k, characteristic=p, degree=k, add=add, multiply=multiply)
 
 
-def _powers_of_x(p: int, places: list[int], polynomial: list[int], add: Operation) -> IntArray:
+def _powers_of_generator(context: Any, places: list[int]) -> IntArray:
     """Return 1, x, x**2, ...: all elements but 0, as a Conway polynomial is primitive."""
-    # x**k is what the polynomial has below that, negated.
-    reduced = sum(-c % p * place for c, place in zip(polynomial, places, strict=False))
-    size = p * places[-1] - 1
-
-    def multiples(c: int) -> IntArray:
-        return _sum(np.arange(p) * (c // place % p) % p * place for place in places)
-
-    def times_x(c: int) -> int:
-        high, low = divmod(c, places[-1])
-        return int(add(low * p, multiples(reduced)[high]))
-
-    powers = np.ones(1, dtype=np.int64)
-    while len(powers) < size:
-        # All of them times the next power, by the digits of the one and x times the other.
-        further, factor = np.zeros_like(powers), times_x(int(powers[-1]))
-        for place in places:
-            further = add(further, multiples(factor)[powers // place % p])
-            factor = times_x(factor)
-        powers = np.concatenate((powers, further))
-    return powers[:size]
-
-
-def _sum(arrays: Iterable[IntArray]) -> IntArray:
-    return functools.reduce(np.add, arrays)
+    generator, element = context.gen(), context.one()
+    powers = np.empty(int(context.order()) - 1, dtype=np.int64)
+    for exponent in range(len(powers)):
+        coordinates = map(int, element.to_list())
+        powers[exponent] = sum(map(operator.mul, coordinates, places))
+        element *= generator
+    return powers
