@@ -208,12 +208,14 @@ def test_a_page_draws_the_lines_of_the_figure(
     script: Any, pattern: Any, side: float, data: st.DataObject
 ) -> None:
     rows, cols = (windows(data.draw, size) for size in pattern.shape)  # type: ignore[arg-type]
+    zoom = zoom_data(pattern, rows, cols)
+    assert zoom is not None
     found = script.evaluate(
         """([data, rows, cols, side]) => {
             window.rbgpFigures.view(data, rows, cols);
             return window.rbgpFigures.lines(data, rows, cols, [side, side]);
         }""",
-        [{**zoom_data(pattern, rows, cols), **zoom_looks(pattern), "pixels": 64}, rows, cols, side],
+        [{**zoom, **zoom_looks(pattern), "pixels": 64}, rows, cols, side],
     )
     expected = go.Figure()
     add_lines(expected, pattern, rows, cols, (side, side))
