@@ -172,12 +172,17 @@ def test_the_load_of_other_processes_is_told_where_the_system_tells(
 
 
 def test_threads_are_limited_and_put_back() -> None:
-    pools = pytest.importorskip("threadpoolctl")
-    before = [pool["num_threads"] for pool in pools.threadpool_info()]
+    controller = pytest.importorskip("threadpoolctl").threadpool_info
+
+    def pools() -> dict[str, int]:
+        return {pool["filepath"]: pool["num_threads"] for pool in controller()}
+
+    before = pools()
     with limit_threads(1) as threads:
         assert threads == 1
-        assert all(pool["num_threads"] == 1 for pool in pools.threadpool_info())
-    assert [pool["num_threads"] for pool in pools.threadpool_info()] == before
+        assert set(pools().values()) <= {1}
+    # Numba loads a library of its own when it is first asked for its threads.
+    assert before.items() <= pools().items()
     with limit_threads(None) as threads:
         assert threads >= 1
     assert threading.active_count() >= 1
