@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbgp_graphs.errors import ArgumentError, FormatError
-from rbgp_graphs.export.npz import check_bytes
+from rbgp_graphs.export.npz import check_bytes, read_bytes
 from rbgp_graphs.graph import BipartiteGraph
 
 #: Largest number of vertices that the formats can say.
@@ -139,8 +139,7 @@ def read_graph6(file: BinaryIO, limit: int, left: int | None = None) -> Bipartit
         If the file does not hold one graph, it is not bipartite, its sides are not determined,
         or more than `limit` bytes are needed.
     """
-    data = file.read(limit + 1)
-    check_bytes(len(data), limit)
+    data = read_bytes(file, limit)
     for header in _HEADERS:
         data = data.removeprefix(header)
     lines = data.split(b"\n")

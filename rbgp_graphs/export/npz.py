@@ -17,6 +17,7 @@ from scipy import sparse
 
 from rbgp_graphs.errors import FormatError
 
+_PIECE_BYTES = 1 << 20
 #: A sparse array has at most seven members in an archive.
 _MAX_MEMBERS = 16
 
@@ -84,6 +85,18 @@ def check_bytes(needed: int, limit: int) -> None:
     """Raise if arrays need more than `limit` bytes."""
     if needed > limit:
         raise FormatError(f"the content needs {needed} bytes, more than max_bytes={limit}")
+
+
+def read_bytes(file: BinaryIO, limit: int) -> bytes:
+    """Return all that follows in a file, or raise if that is more than `limit` bytes."""
+    # A single read would take a buffer of the size of the limit, also for a tiny file.
+    pieces: list[bytes] = []
+    length = 0
+    while piece := file.read(min(_PIECE_BYTES, limit + 1 - length)):
+        pieces.append(piece)
+        length += len(piece)
+        check_bytes(length, limit)
+    return b"".join(pieces)
 
 
 def _read_array(file: Any, length: int, limit: int) -> NDArray[Any]:

@@ -26,7 +26,7 @@ from rbgp_graphs.export.entries import as_entries
 from rbgp_graphs.export.graph6 import read_graph6
 from rbgp_graphs.export.graphml import read_graphml
 from rbgp_graphs.export.matrix_market import read_matrix_market
-from rbgp_graphs.export.npz import check_bytes, read_npy, read_npz
+from rbgp_graphs.export.npz import check_bytes, read_bytes, read_npy, read_npz
 from rbgp_graphs.export.recipe import read_recipe
 from rbgp_graphs.export.tensors import TENSOR_READERS, StoredTensor
 from rbgp_graphs.graph import BipartiteGraph
@@ -181,9 +181,7 @@ def _as_graph(content: Any, limit: int) -> BipartiteGraph:
 
 
 def _read_rbgp(file: BinaryIO, limit: int) -> Any:
-    data = file.read(limit + 1)
-    check_bytes(len(data), limit)
-    return loads(data).obj
+    return loads(read_bytes(file, limit)).obj
 
 
 _READERS: dict[str, Callable[[BinaryIO, int], Any]] = {

@@ -9,7 +9,7 @@ from rbgp_graphs.constructions import from_recipe
 from rbgp_graphs.encoding import canonical
 from rbgp_graphs.errors import FormatError
 from rbgp_graphs.export.entries import Exportable
-from rbgp_graphs.export.npz import check_bytes
+from rbgp_graphs.export.npz import read_bytes
 from rbgp_graphs.products.recipes import pattern_from_recipe
 
 _PATTERN_KINDS = ("rbgp4", "tensor_product")
@@ -54,8 +54,7 @@ def read_recipe(file: BinaryIO, limit: int) -> Exportable:
     FormatError
         If the text is not a recipe, or the digest beside it is that of something else.
     """
-    data = file.read(limit + 1)
-    check_bytes(len(data), limit)
+    data = read_bytes(file, limit)
     document: Any = canonical.read(str(data, "utf-8"), "recipe")
     if not isinstance(document, dict):
         raise FormatError("the text is not a JSON object, expected a recipe")

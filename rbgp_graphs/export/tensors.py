@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rbgp_graphs._validation import require
 from rbgp_graphs.errors import FormatError
-from rbgp_graphs.export.npz import check_bytes, read_arrays
+from rbgp_graphs.export.npz import check_bytes, read_arrays, read_bytes
 
 #: The pickle in a checkpoint may name these; all others are refused before PyTorch sees it.
 _GLOBALS = {
@@ -73,8 +73,8 @@ def read_safetensors(file: BinaryIO, limit: int) -> dict[str, StoredTensor]:
     Exception
         What the reference implementation of the format raises on a damaged file.
     """
-    data = file.read(limit // 2 + 1)
-    check_bytes(2 * len(data), limit)
+    # Twice, as each tensor is copied out of it.
+    data = read_bytes(file, limit // 2)
     _check_header(data)
     entries = require("safetensors").deserialize(data)
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +111,16 @@ def test_damaged_files_of_masks_end_well(tmp_path: Path, suffix: str) -> None:
             read_masks(path, max_bytes=10**6)
         except FormatError:
             continue
+
+
+@pytest.mark.parametrize("suffix", [".g6", ".s6", ".json", ".rbgp"])
+def test_a_small_file_needs_little_memory_whatever_the_limit(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"graph{suffix}"
+    rg.save(path, GRAPH) if suffix == ".rbgp" else write(path, GRAPH)
+    read_mask(path)
+    tracemalloc.start()
+    try:
+        assert read_mask(path, max_bytes=1 << 40) == GRAPH
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()

@@ -210,6 +210,19 @@ def test_a_slider_moved_by_keys_updates_every_figure_and_the_address(
     visit.close()
 
 
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_slider_updates_the_figures_of_every_section(
+    browser: Any, address: str, view: str
+) -> None:
+    visit = Visit(browser, address, f"{SMALL}&view={view}")
+    before = visit.text("figures")
+    visit.page.locator("#zeros-slider").focus()
+    visit.page.keyboard.press("ArrowRight")
+    visit.wait(f"document.getElementById('figures').innerText !== {json.dumps(before)}")
+    visit.settle()
+    visit.close()
+
+
 def test_nothing_done_while_an_answer_is_under_way_is_lost(
     browser: Any, address: str, gate: threading.Event, tmp_path: Path
 ) -> None:
