@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rbgp_graphs.gpu.cuda.launch import NUMBER_TYPES, Launch, power_of_two_from, round_up
 from rbgp_graphs.gpu.cuda.portable import widest_vector
@@ -110,16 +110,7 @@ def _with_slabs(size: Dimensions, tile: SampledWarpTile) -> SampledWarpTile:
     if not pairs or tile.groups * size.di < size.vi:
         return tile
     steps = -(-pairs * size.pair // (_STEP_VALUES * tile.value_warps))
-    return SampledWarpTile(
-        row_steps=tile.row_steps,
-        value_steps=min(tile.value_steps, power_of_two_from(steps)),
-        row_warps=tile.row_warps,
-        value_warps=tile.value_warps,
-        groups=tile.groups,
-        pairs=pairs,
-        columns=tile.columns,
-        buffers=tile.buffers,
-    )
+    return replace(tile, value_steps=min(tile.value_steps, power_of_two_from(steps)), pairs=pairs)
 
 
 def sampled_warp_tiles(size: Dimensions, n: int) -> Iterator[SampledWarpTile]:

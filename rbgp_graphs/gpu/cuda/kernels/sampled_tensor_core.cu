@@ -9,8 +9,7 @@
 // neighbouring values of a row. It walks along n. A stage holds BN columns of the slabs of X
 // under SV pairs (k_o, v_r) and of the rows of dY. With RBGP_COMPACT it holds copies of just the
 // rows of X that each group needs, and the values may begin inside of a pair.
-#include "matrix_units.cuh"
-#include "pattern.cuh"
+#include "warp_sums.cuh"
 
 // Rows of a group in one block, and places for values.
 #define RBGP_GS (8 * RBGP_MR * RBGP_WR)
@@ -37,12 +36,6 @@ RBGP_DEVICE Place place_of_block() {
     place.u_o = rest / parts;
     return place;
 }
-
-struct Pattern {
-    const int *outer_columns;
-    const int *outer_tables;
-    const int *inner_columns;
-};
 
 // The row of X that value k of the block meets, of its slab or of all of X. Beyond the last
 // value it is any that is there: what is computed with it is not stored.
@@ -143,7 +136,6 @@ RBGP_KERNEL rbgp_sampled_tensor_core(
     barrier();
 #endif
     const int first_row = group * RBGP_GS + warp_r * (8 * RBGP_MR);
-    const int lane_row = lane % 8 + (RBGP_MR == 1 ? 0 : lane / 16 * 8);
     const int steps = rounds(n, RBGP_BN), stages = steps * batches;
     float sums[RBGP_MC][RBGP_MR][4] = {};
 #pragma unroll 1
@@ -169,34 +161,15 @@ RBGP_KERNEL rbgp_sampled_tensor_core(
         const unsigned char *stage = shared_memory() + s % RBGP_BUFFERS * RBGP_STAGE_BYTES;
         const Stored *operand = reinterpret_cast<const Stored *>(stage);
         const Stored *gradient = reinterpret_cast<const Stored *>(stage + RBGP_DY_OFFSET) +
-                                 (first_row + lane_row) * RBGP_ROW_STRIDE + lane / 8 % 2 * 8;
+                                 (first_row + lane_row()) * RBGP_ROW_STRIDE + lane / 8 % 2 * 8;
 #pragma unroll 1
         for (int at = 0; at < RBGP_BN; at += 16) {
-            unsigned left[RBGP_MC][4], right[RBGP_MR][2];
+            unsigned left[RBGP_MC][4];
 #pragma unroll
             for (int c = 0; c < RBGP_MC; ++c) {
                 load_matrices(left[c], operand + starts[c] + at);
             }
-#if RBGP_MR == 1
-            load_matrices(right[0], gradient + at);
-#else
-#pragma unroll
-            for (int r = 0; r < RBGP_MR; r += 2) {
-                unsigned both[4];
-                load_matrices(both, gradient + 8 * r * RBGP_ROW_STRIDE + at);
-                right[r][0] = both[0];
-                right[r][1] = both[1];
-                right[r + 1][0] = both[2];
-                right[r + 1][1] = both[3];
-            }
-#endif
-#pragma unroll
-            for (int c = 0; c < RBGP_MC; ++c) {
-#pragma unroll
-                for (int r = 0; r < RBGP_MR; ++r) {
-                    multiply_add(sums[c][r], left[c], right[r][0], right[r][1], Stored());
-                }
-            }
+            multiply_rows(sums, left, gradient + at, RBGP_ROW_STRIDE);
         }
     }
     wait_copies<0>();

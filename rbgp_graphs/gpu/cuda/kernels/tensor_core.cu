@@ -11,8 +11,7 @@
 // rows. With RBGP_COMPACT it holds copies of just the rows that each group needs instead, and the
 // RBGP_CHUNK values of a row in a stage may begin inside of a pair.
 #include "activation.cuh"
-#include "matrix_units.cuh"
-#include "pattern.cuh"
+#include "warp_sums.cuh"
 
 #define RBGP_BN (16 * RBGP_MC * RBGP_WN)
 // Rows of a group in one block.
@@ -20,12 +19,6 @@
 #define RBGP_DEGREE (RBGP_PAIRS * RBGP_PAIR)
 
 #include "block_place.cuh"
-
-struct Pattern {
-    const int *outer_columns;
-    const int *outer_tables;
-    const int *inner_columns;
-};
 
 // v_i of the neighbour that a value of a row meets, on an edge of its outer row.
 RBGP_DEVICE int inner_column(const Pattern &pattern, int edge, int u_i, int value) {
@@ -143,10 +136,8 @@ RBGP_KERNEL rbgp_tensor_core(const Stored *__restrict__ values,     // (rows, ro
     const int warp_n = warp % RBGP_WN, warp_r = warp / RBGP_WN % RBGP_WR;
     const int group = warp / (RBGP_WN * RBGP_WR);
     const int stages = rounds(RBGP_DEGREE, RBGP_CHUNK);
-    // The rows that this lane names to ldmatrix: of the operand row k and half of 16 columns, of
-    // the values the row of the same number and half of 16 values.
+    // What this lane names to ldmatrix: row k of the operand, and half of 16 columns.
     const int lane_k = lane / 16 * 8 + lane % 8, lane_n = lane / 8 % 2 * 8;
-    const int lane_value = lane / 8 % 2 * 8;
 
     for (int batch = batch_index(); batch < batches; batch += batch_step()) {
         const Stored *x = all_x + batch * x_matrix;
@@ -171,7 +162,9 @@ RBGP_KERNEL rbgp_tensor_core(const Stored *__restrict__ values,     // (rows, ro
             const Stored *operand = reinterpret_cast<const Stored *>(stage) + lane_n +
                                     warp_n * (16 * RBGP_MC);
             const Stored *weights = reinterpret_cast<const Stored *>(stage + RBGP_W_OFFSET) +
-                                    (group * RBGP_GS + warp_r * (8 * RBGP_MR)) * RBGP_W_STRIDE;
+                                    (group * RBGP_GS + warp_r * (8 * RBGP_MR) + lane_row()) *
+                                        RBGP_W_STRIDE +
+                                    lane / 8 % 2 * 8;
 #if !RBGP_COMPACT
             const int *index =
                 reinterpret_cast<const int *>(stage + RBGP_INDEX_OFFSET) + group * RBGP_KS;
@@ -183,32 +176,12 @@ RBGP_KERNEL rbgp_tensor_core(const Stored *__restrict__ values,     // (rows, ro
 #else
                 const Stored *row = operand + index[k + lane_k];
 #endif
-                unsigned left[RBGP_MC][4], right[RBGP_MR][2];
+                unsigned left[RBGP_MC][4];
 #pragma unroll
                 for (int c = 0; c < RBGP_MC; ++c) {
                     load_transposed(left[c], row + 16 * c);
                 }
-#if RBGP_MR == 1
-                load_matrices(right[0], weights + lane % 8 * RBGP_W_STRIDE + k + lane_value);
-#else
-#pragma unroll
-                for (int r = 0; r < RBGP_MR; r += 2) {
-                    unsigned both[4];
-                    load_matrices(both,
-                                  weights + (8 * r + lane_k) * RBGP_W_STRIDE + k + lane_value);
-                    right[r][0] = both[0];
-                    right[r][1] = both[1];
-                    right[r + 1][0] = both[2];
-                    right[r + 1][1] = both[3];
-                }
-#endif
-#pragma unroll
-                for (int c = 0; c < RBGP_MC; ++c) {
-#pragma unroll
-                    for (int r = 0; r < RBGP_MR; ++r) {
-                        multiply_add(sums[c][r], left[c], right[r][0], right[r][1], Stored());
-                    }
-                }
+                multiply_rows(sums, left, weights + k, RBGP_W_STRIDE);
             }
         }
         wait_copies<0>();
