@@ -61,15 +61,20 @@ class LogPlot:
             self.drawing.dot(x, y, 3.5, color=color)
         self.label(name, color)
 
+    def dots(self, points: Iterable[tuple[float, float]], name: str, color: str) -> None:
+        for x, y in points:
+            self.drawing.dot(*self.at(x, y), 4.5, color=color)
+        self.label(name, color)
+
     def label(self, name: str, color: str) -> None:
         self.num_names += 1
         top = 20 + 21.0 * self.num_names
         self.drawing.line(530, top, 552, top, color=color, width=3)
         self.drawing.text(558, top + 4, name, size=12, anchor="start")
 
-    def guide(self, points: list[tuple[float, float]], name: str) -> None:
-        self.drawing.polyline([self.at(x, y) for x, y in points], color="#1b2733", width=1)
-        self.label(name, "#1b2733")
+    def guide(self, points: list[tuple[float, float]], name: str, color: str = "#1b2733") -> None:
+        self.drawing.polyline([self.at(x, y) for x, y in points], color=color, width=1)
+        self.label(name, color)
 
     def save(self, path: Path, title: str) -> None:
         for tick, text in zip(self.x_ticks, self.x_labels, strict=True):
@@ -88,7 +93,7 @@ def draw_benchmarks(results: dict[str, Any], folder: Path) -> None:
     draw_speedup(by_suite["sparsity"], folder / "speedup.svg")
     draw_rate(by_suite["sparsity"], folder / "rate.svg")
     draw_scaling(by_suite["size"], folder / "scaling.svg")
-    draw_row_groups(by_suite["row_group"], folder / "row_groups.svg")
+    draw_row_groups(by_suite["row_group"], results["ceilings"], folder / "row_groups.svg")
     draw_model(results["cases"], folder / "model.svg")
 
 
@@ -111,7 +116,7 @@ def _groups(cases: list[Case]) -> dict[int, list[Case]]:
     return groups
 
 
-def _powers(values: Iterable[float]) -> list[float]:
+def powers(values: Iterable[float]) -> list[float]:
     """Return powers of two around some values."""
     found = [math.log2(value) for value in values]
     return [2.0**k for k in range(math.floor(min(found)), math.ceil(max(found)) + 1)]
@@ -147,7 +152,7 @@ def draw_speedup(cases: list[Case], path: Path) -> None:
     every = [y for line in (*own.values(), *peers.values()) for _, y in line]
     factors = sorted({density(case) for case in cases})
     plot = LogPlot(
-        factors, _powers([*every, factors[-1]]), "share of zeros", "times faster than dense"
+        factors, powers([*every, factors[-1]]), "share of zeros", "times faster than dense"
     )
     plot.x_labels = [f"{100 * (1 - 1 / factor):.4g} %" for factor in factors]
     plot.guide([(factor, factor) for factor in factors], "1 / (1 − s)")
@@ -175,7 +180,7 @@ def draw_rate(cases: list[Case], path: Path) -> None:
     dense = [(density(case), best_dense(case, "gflops")) for case in groups[fine]]
     every = [y for line in (*own.values(), *peers.values(), dense) for _, y in line]
     factors = sorted({density(case) for case in cases})
-    plot = LogPlot(factors, _powers(every), "share of zeros", "GFLOP/s")
+    plot = LogPlot(factors, powers(every), "share of zeros", "GFLOP/s")
     plot.x_labels = [f"{100 * (1 - 1 / factor):.4g} %" for factor in factors]
     plot.curve(dense, "fastest dense product", "#1b2733")
     plot.curve(own[coarse], f"rbgp_graphs, row group {coarse}", BLUE, width=3)
@@ -213,21 +218,36 @@ def draw_scaling(cases: list[Case], path: Path) -> None:
     plot.save(path, "Time of a product against the size of the matrix")
 
 
-def draw_row_groups(cases: list[Case], path: Path) -> None:
-    """Draw the rate against the row group."""
+def cache_roof(case: Case, limits: dict[str, Any], gather: str) -> float:
+    """Return the GFLOP/s at which a cache delivers the rows of X for a row group."""
+    rows = min(case["row_group"], limits["register_rows"])
+    return float(min(limits["operations_per_second"], limits[gather] * 2 * rows / 4)) / 1e9
+
+
+def draw_row_groups(cases: list[Case], limits: dict[str, Any], path: Path) -> None:
+    """Draw the rate against the row group, under the limits of the caches."""
     own = [(case["row_group"], float(of(case, "rbgp_graphs", "gflops") or 0)) for case in cases]
     dense = [(case["row_group"], best_dense(case, "gflops")) for case in cases]
     names = [name for name in PEERS if "dense" not in name]
     peers = _lines(
         cases, lambda case: case["row_group"], lambda case, name: of(case, name, "gflops"), names
     )
-    every = [y for line in (own, dense, *peers.values()) for _, y in line]
+    roofs = {
+        name: [(case["row_group"], cache_roof(case, limits, gather)) for case in cases]
+        for name, gather in (
+            ("limit, X in the first cache", "gather_bytes_per_second"),
+            ("limit, X in the second cache", "far_gather_bytes_per_second"),
+        )
+    }
+    every = [y for line in (own, dense, *peers.values(), *roofs.values()) for _, y in line]
     plot = LogPlot(
         sorted(float(case["row_group"]) for case in cases),
-        _powers(every),
+        powers(every),
         "rows in a group",
         "GFLOP/s",
     )
+    for (name, line), color in zip(roofs.items(), (GREY, "#9aa5b1"), strict=True):
+        plot.guide(line, name, color)
     plot.curve(dense, "fastest dense product", "#1b2733")
     plot.curve(own, "rbgp_graphs", BLUE, width=3)
     for name, line in peers.items():

@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmark_figures import best_dense, draw_benchmarks, model_error, of, predictions
+from benchmark_rooflines import draw_roofline
 
 Case = dict[str, Any]
+
+#: The suites whose rates are drawn under the limits of the machine.
+_ROOFLINE = ("sparsity", "columns")
 
 
 def write_all(results: Path, target: Path) -> None:
@@ -17,6 +21,8 @@ def write_all(results: Path, target: Path) -> None:
     write_proofs(json.loads((results / "proofs.json").read_text("utf-8")), target)
     products = json.loads((results / "products.json").read_text("utf-8"))
     draw_benchmarks(products, target)
+    suites = {name: [c for c in products["cases"] if c["suite"] == name] for name in _ROOFLINE}
+    draw_roofline(*suites.values(), products["ceilings"], target / "roofline.svg")
     write_products(products, target)
 
 

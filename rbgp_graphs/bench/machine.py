@@ -16,6 +16,7 @@ _PACKAGES = (
     "scipy",
     "networkx",
     "numba",
+    "ml-dtypes",
     "torch",
     "mkl",
     "sparse-dot-mkl",

@@ -21,6 +21,7 @@ from scipy import sparse
 
 from rbgp_graphs.bench.problem import Kind, Mask, Problem, Product
 from rbgp_graphs.gpu.matrix import RBGP4Matrix
+from rbgp_graphs.gpu.operands import is_bfloat16
 from rbgp_graphs.gpu.product import matmul
 
 _ALL: tuple[Product, ...] = ("forward", "transposed", "sampled")
@@ -149,15 +150,22 @@ def _scipy_bsr_of_blocks(problem: Problem) -> Prepared:
 
 
 def _torch_dense(problem: Problem) -> Prepared:
-    import torch
-
-    X, dY = torch.from_numpy(problem.X), torch.from_numpy(problem.gradient)
-    dense = torch.from_numpy(problem.matrix.to_dense(max_bytes=_DENSE_BYTES))
+    X, dY = _to_torch(problem.X), _to_torch(problem.gradient)
+    dense = _to_torch(problem.matrix.to_dense(max_bytes=_DENSE_BYTES))
     if problem.product == "forward":
         return Prepared(run=lambda: dense @ X, fetch=_from_torch)
     if problem.product == "transposed":
         return Prepared(run=lambda: dense.T @ dY, fetch=_from_torch)
     return Prepared(run=lambda: dY @ X.T, fetch=_from_torch)
+
+
+def _to_torch(array: NDArray[Any]) -> Any:
+    """Return a tensor on the memory of an array; torch does not know NumPy's bfloat16."""
+    import torch
+
+    if is_bfloat16(array.dtype):
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
 
 
 def _torch_csr(mask: Mask) -> Callable[[Problem], Prepared]:
@@ -192,7 +200,10 @@ def _torch_parts(matrix: Any) -> tuple[Any, Any, Any]:
 
 
 def _from_torch(tensor: Any) -> NDArray[Any]:
-    return np.asarray(tensor.numpy())
+    import torch
+
+    # Not timed, and exact.
+    return np.asarray((tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy())
 
 
 def torch_missing() -> str | None:

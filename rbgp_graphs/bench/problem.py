@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from rbgp_graphs._validation import as_generator, as_int
+from rbgp_graphs._validation import as_generator, as_int, require
 from rbgp_graphs.errors import ArgumentError, BackendError
 from rbgp_graphs.gpu.matrix import RBGP4Matrix
+from rbgp_graphs.gpu.operands import is_bfloat16, is_half
 from rbgp_graphs.products import RBGP4, n_of_m
 
 Product = Literal["forward", "transposed", "sampled"]
@@ -84,7 +85,7 @@ class Problem:
         return self.pack_csr()
 
     def pack_csr(self) -> sparse.csr_array[Any, tuple[int, int]]:
-        """Return A as CSR with 32-bit indices; float16 becomes float32, which is all SciPy has."""
+        """Return A as CSR with 32-bit indices; half precision becomes float32 for SciPy."""
         return _narrow(self.matrix.to_csr())
 
     @functools.cached_property
@@ -204,10 +205,10 @@ class Problem:
             return math.inf
         found = result[at] if self.product == "sampled" else result[:, at]
         # Half precision is rounded once, after sums in single precision.
-        sums = np.float32 if self.dtype == np.float16 else self.dtype
-        allowed = float(np.finfo(self.dtype).eps) + (length + 1) * float(np.finfo(sums).eps)
+        sums = np.dtype(np.float32) if is_half(self.dtype) else self.dtype
+        allowed = _spacing(self.dtype) + (length + 1) * _spacing(sums)
         tiny = np.finfo(np.float64).tiny
-        errors = np.abs(found - exact) / np.maximum(magnitude, tiny)
+        errors = np.abs(found.astype(np.float64) - exact) / np.maximum(magnitude, tiny)
         return float(np.max(errors, initial=0)) / allowed
 
     def check(self, name: str, result: NDArray[Any], kind: Kind) -> float:
@@ -249,10 +250,33 @@ def make_problem(
 
 
 def random_matrix(pattern: RBGP4, dtype: Any = np.float32, *, rng: Any = 0) -> RBGP4Matrix:
-    """Return a matrix with a pattern and random normal values."""
+    """Return a matrix with a pattern and random normal values.
+
+    Parameters
+    ----------
+    pattern : RBGP4
+        Where the nonzeros are.
+    dtype : dtype or str
+        "float16", "bfloat16" (which needs ml_dtypes), "float32" or "float64".
+    rng : int, numpy.random.Generator or None
+        Source of the values.
+
+    Raises
+    ------
+    MissingDependencyError
+        If `dtype` is "bfloat16" and ml_dtypes is not installed.
+    """
+    if isinstance(dtype, str) and dtype == "bfloat16":
+        dtype = require("ml_dtypes", "bench").bfloat16
     shape = (pattern.rows, pattern.row_degree)
     values = as_generator(rng).standard_normal(shape, np.float32)
     return RBGP4Matrix(pattern, values.astype(dtype))
+
+
+def _spacing(dtype: np.dtype[Any]) -> float:
+    """Return the distance from 1 to the next number of a dtype."""
+    # NumPy has no facts about bfloat16, whose significand has 8 bits.
+    return 2.0**-7 if is_bfloat16(dtype) else float(np.finfo(dtype).eps)
 
 
 def _largest_column(matrix: sparse.csr_array[Any, tuple[int, int]]) -> int:

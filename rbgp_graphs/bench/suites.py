@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from rbgp_graphs._machine import usable_cores
+from rbgp_graphs._validation import require
 from rbgp_graphs.bench.comparison import Comparison, compare
 from rbgp_graphs.bench.layers import compare_layers
 from rbgp_graphs.bench.peers import CPU_PEERS
@@ -16,8 +18,12 @@ from rbgp_graphs.errors import ArgumentError, InfeasibleError
 from rbgp_graphs.products import RBGP4
 from rbgp_graphs.selection import design, design_space
 
+#: What `cases` can set.
+DTYPES = ("float16", "bfloat16", "float32", "float64")
 #: Peers for suites about something else than the peers.
 _MAIN_PEERS = ("numpy dense", "torch dense", "scipy CSR", "torch CSR", "MKL CSR")
+#: The largest dense product in float16, in multiplications.
+_MOST_DENSE_FLOAT16 = 1 << 27
 _WITHOUT_SCIPY_BSR = tuple(p.name for p in CPU_PEERS if not p.name.startswith("scipy BSR"))
 
 
@@ -174,10 +180,27 @@ def _tiles(quick: bool) -> Iterator[Case]:
 
 
 def _dtype(quick: bool) -> Iterator[Case]:
-    for dtype in ("float16", "float32", "float64"):
-        # A half-precision product of NumPy or PyTorch takes seconds on most processors.
-        size = 512 if quick else 1024 if dtype == "float16" else 4096
-        yield Case(suite="dtype", dtype=dtype, size=size, row_group=16, peers=_MAIN_PEERS)
+    for dtype in DTYPES:
+        if dtype == "bfloat16" and importlib.util.find_spec("ml_dtypes") is None:
+            continue
+        case = Case(
+            suite="dtype",
+            dtype=dtype,
+            size=512 if quick else 4096,
+            row_group=16,
+            peers=_MAIN_PEERS,
+        )
+        if dtype == "float16" and not quick:
+            yield replace(case, size=1024)
+        yield _without_slow_peers(case)
+
+
+def _without_slow_peers(case: Case) -> Case:
+    """Leave out dense products in float16 that take seconds on a processor."""
+    if case.dtype != "float16" or case.size**2 * case.columns <= _MOST_DENSE_FLOAT16:
+        return case
+    names = [peer.name for peer in CPU_PEERS if peer.kind != "dense"]
+    return replace(case, peers=tuple(n for n in names if case.peers is None or n in case.peers))
 
 
 def _threads(quick: bool) -> Iterator[Case]:
@@ -213,14 +236,16 @@ SUITES: dict[str, tuple[Callable[[bool], Iterator[Case]], str]] = {
     "columns": (_columns, "columns of the dense operand, from a vector to 4096"),
     "row_group": (_row_group, "rows that share a column list, from 1 to 128"),
     "tiles": (_tiles, "tiles of different sizes at the same row group, this package alone"),
-    "dtype": (_dtype, "half, single and double precision"),
+    "dtype": (_dtype, "both half precisions, single and double precision"),
     "threads": (_threads, "one thread, and all cores"),
     "layers": (_layers, "a network of six layers, next to a dense one"),
     "training": (_training, "forward, backward to the input, gradient of the values"),
 }
 
 
-def cases(names: tuple[str, ...] = (), *, quick: bool = False) -> list[Case]:
+def cases(
+    names: tuple[str, ...] = (), *, quick: bool = False, dtype: str | None = None
+) -> list[Case]:
     """Return the cases of some suites, or of all.
 
     Parameters
@@ -229,11 +254,16 @@ def cases(names: tuple[str, ...] = (), *, quick: bool = False) -> list[Case]:
         Names in `SUITES`; all if empty.
     quick : bool
         Small matrices and few cases.
+    dtype : {"float16", "bfloat16", "float32", "float64"}, optional
+        Of all arrays, in place of those that the suites choose. Dense products in float16 that
+        take seconds are left out then, and networks, which are measured in float32 only.
 
     Raises
     ------
     ArgumentError
-        If a suite is not known.
+        If a suite or the dtype is not known, or there is no case with this dtype.
+    MissingDependencyError
+        If bfloat16 is asked for and ml_dtypes, which defines it for NumPy, is not installed.
 
     Examples
     --------
@@ -243,4 +273,22 @@ def cases(names: tuple[str, ...] = (), *, quick: bool = False) -> list[Case]:
     unknown = [name for name in names if name not in SUITES]
     if unknown:
         raise ArgumentError(f"there is no suite {unknown[0]!r}, only {', '.join(SUITES)}")
-    return [case for name in names or SUITES for case in SUITES[name][0](quick)]
+    found = [case for name in names or SUITES for case in SUITES[name][0](quick)]
+    if dtype is None:
+        return found
+    if dtype not in DTYPES:
+        raise ArgumentError(f"dtype is {dtype!r}, expected one of {', '.join(DTYPES)}")
+    if dtype == "bfloat16":
+        require("ml_dtypes", "bench")
+    chosen = [_with_dtype(case, dtype) for case in found]
+    of_dtype = [case for case in chosen if case.dtype == dtype]
+    if not of_dtype:
+        raise ArgumentError(f"the suites {', '.join(names)} have no case in {dtype}")
+    return of_dtype
+
+
+def _with_dtype(case: Case, dtype: str) -> Case:
+    """Return a case with another dtype, unless its dtype is fixed."""
+    if case.suite == "dtype" or case.product == "layers":
+        return case
+    return _without_slow_peers(replace(case, dtype=dtype))

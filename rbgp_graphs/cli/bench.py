@@ -9,7 +9,7 @@ import click
 
 import rbgp_graphs as rg
 from rbgp_graphs.bench import document as documents
-from rbgp_graphs.bench.suites import SUITES, cases
+from rbgp_graphs.bench.suites import DTYPES, SUITES, cases
 from rbgp_graphs.cli.command import Command, examples, force_option
 from rbgp_graphs.cli.facts import percent
 from rbgp_graphs.cli.files import check_output
@@ -32,6 +32,7 @@ _KINDS = (
     epilog=examples(
         "rbgp bench --quick",
         "rbgp bench sparsity row_group -o results.json",
+        "rbgp bench row_group --quick --dtype bfloat16",
         "rbgp bench --quick --json",
     ),
 )
@@ -41,6 +42,11 @@ _KINDS = (
     "--rounds",
     type=click.IntRange(1, 1000),
     help=f"Times of each peer; {_ROUNDS} by default, {_QUICK_ROUNDS} with --quick.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(DTYPES),
+    help="Of all arrays; by default float32 but in the suite dtype.",
 )
 @click.option(
     "--backend",
@@ -55,6 +61,7 @@ def bench(
     suites: tuple[str, ...],
     quick: bool,
     rounds: int | None,
+    dtype: str | None,
     backend: str,
     out: str | None,
     force: bool,
@@ -71,7 +78,11 @@ def bench(
     say = _say if sys.stderr.isatty() else _be_silent
     rounds = rounds or (_QUICK_ROUNDS if quick else _ROUNDS)
     document = documents.run(
-        cases(chosen, quick=quick), rounds=rounds, backend=backend, quick=quick, say=say
+        cases(chosen, quick=quick, dtype=dtype),
+        rounds=rounds,
+        backend=backend,
+        quick=quick,
+        say=say,
     )
     if out is not None:
         documents.write(out, document, overwrite=force)

@@ -18,7 +18,7 @@ from rbgp_graphs.demo.network import DenseLayer, Layer, SparseLayer, Training, t
 from rbgp_graphs.demo.page import write_page
 from rbgp_graphs.errors import ArgumentError
 from rbgp_graphs.gpu import RBGP4Matrix
-from rbgp_graphs.products import RBGP4
+from rbgp_graphs.products import RBGP4, unstructured
 from rbgp_graphs.selection import design
 from rbgp_graphs.spectral import Verdict, verify
 from rbgp_graphs.viz.summary import built_by
@@ -205,13 +205,6 @@ def load_digits() -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any
     return train_images.T.copy(), labels, test_images.T.copy(), test_labels
 
 
-def unstructured_mask(pattern: RBGP4, generator: np.random.Generator) -> NDArray[np.bool_]:
-    """Return a uniformly random mask with as many nonzeros as a pattern."""
-    flat = np.zeros(pattern.rows * pattern.cols, dtype=bool)
-    flat[generator.choice(flat.size, size=pattern.nnz, replace=False)] = True
-    return flat.reshape(pattern.shape)
-
-
 def _prepare(out: Path, overwrite: bool) -> list[Path]:
     """Make the folder and return the files, before any work is done."""
     if out.exists() and not out.is_dir():
@@ -275,12 +268,13 @@ def _train_all(
 ) -> tuple[list[Comparison], NDArray[np.float32]]:
     """Train each kind of layer from each seed; return also the first trained RBGP4 weights."""
 
-    def unstructured(generator: np.random.Generator) -> Layer:
-        return DenseLayer(WIDTH, WIDTH, generator, unstructured_mask(pattern, generator))
+    def masked(generator: np.random.Generator) -> Layer:
+        mask = unstructured(*pattern.shape, pattern.sparsity, rng=generator)
+        return DenseLayer(WIDTH, WIDTH, generator, export.to_numpy(mask))
 
     kinds: dict[str, Callable[[np.random.Generator], Layer]] = {
         "RBGP4": lambda generator: SparseLayer(pattern, generator),
-        "unstructured random mask": unstructured,
+        "unstructured random mask": masked,
         "dense": lambda generator: DenseLayer(WIDTH, WIDTH, generator),
     }
     comparisons = []

@@ -8,13 +8,14 @@ inside the function.
 from rbgp_graphs.export.detect import Detection, detect
 from rbgp_graphs.export.igraph import to_igraph
 from rbgp_graphs.export.jax import to_jax
-from rbgp_graphs.export.masked_module import apply_mask, convert_state_dict
+from rbgp_graphs.export.masked_module import apply_mask
 from rbgp_graphs.export.masks import masks_for_model, read_masks, write_masks
 from rbgp_graphs.export.networkx import to_networkx
 from rbgp_graphs.export.numpy import to_numpy, unpack_bits
 from rbgp_graphs.export.onnx import to_onnx
 from rbgp_graphs.export.read import read_mask
 from rbgp_graphs.export.scipy import to_scipy
+from rbgp_graphs.export.state_dict import convert_state_dict
 from rbgp_graphs.export.tensorflow import to_tensorflow
 from rbgp_graphs.export.torch import to_torch
 from rbgp_graphs.export.write import write

@@ -8,13 +8,13 @@ from typing import Any
 
 from rbgp_graphs._validation import as_int
 from rbgp_graphs.errors import ArgumentError
-from rbgp_graphs.export.entries import Exportable, as_entries
 from rbgp_graphs.export.kronecker import Factorizations, cost
+from rbgp_graphs.export.matrices import pattern_of
 from rbgp_graphs.export.nearest import nearest_pattern
 from rbgp_graphs.export.read import read_mask
 from rbgp_graphs.export.shifted_tiles import twisted_factorization
 from rbgp_graphs.graph import BipartiteGraph
-from rbgp_graphs.products import RBGP4, TensorProduct
+from rbgp_graphs.products import RBGP4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,7 +69,7 @@ def detect(
 
     Parameters
     ----------
-    mask : BipartiteGraph, TensorProduct, array_like, SciPy sparse array or path
+    mask : BipartiteGraph, TensorProduct, array_like, tensor, sparse matrix, layer or path
         The mask, or weights whose nonzeros are the mask; whatever `read_mask` takes.
     twisted : bool
         Whether to look for patterns with shifted tiles too.
@@ -109,11 +109,10 @@ def detect(
     (True, True, 3)
     """
     limit = as_int("max_edges", max_edges, minimum=0)
-    graph = _as_graph(mask, limit)
-    if graph.num_edges > limit:
-        raise ArgumentError(
-            f"the mask has {graph.num_edges} edges, more than max_edges={limit}; pass a larger one"
-        )
+    pattern = pattern_of(mask)
+    _check_edges(0 if pattern is None else pattern.nnz, limit)
+    graph = read_mask(mask)
+    _check_edges(graph.num_edges, limit)
     plain = Factorizations(graph)
     best = plain.smallest()
     if twisted and best is not None:
@@ -133,10 +132,8 @@ def detect(
     )
 
 
-def _as_graph(mask: Any, limit: int) -> BipartiteGraph:
-    if isinstance(mask, BipartiteGraph):
-        return mask
-    if isinstance(mask, TensorProduct):
-        pattern: Exportable = mask
-        return BipartiteGraph.from_biadjacency(as_entries(pattern, None, 8 * limit))
-    return read_mask(mask)
+def _check_edges(count: int, limit: int) -> None:
+    if count > limit:
+        raise ArgumentError(
+            f"the mask has {count} edges, more than max_edges={limit}; pass a larger one"
+        )

@@ -15,10 +15,10 @@ from rbgp_graphs._validation import as_int, require
 from rbgp_graphs.encoding.atomic import as_path, write_file
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, InfeasibleError
 from rbgp_graphs.export.entries import MAX_BYTES, Exportable
-from rbgp_graphs.export.masked_module import masked_entries
 from rbgp_graphs.export.numpy import to_numpy
-from rbgp_graphs.export.read import MAX_FILE_BYTES, flat_mask, read_file
-from rbgp_graphs.export.tensors import TENSOR_READERS
+from rbgp_graphs.export.read import MAX_FILE_BYTES, TENSOR_READERS, read_file, tensors_in
+from rbgp_graphs.export.stored_masks import all_masks
+from rbgp_graphs.export.tensors import StoredTensor
 from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products import TensorProduct
 from rbgp_graphs.selection import design
@@ -192,14 +192,15 @@ def _reshaped(name: str, mask: NDArray[Any], shape: tuple[int, ...]) -> NDArray[
 
 
 def read_masks(
-    path: str | os.PathLike[str], *, names: str = "*", max_bytes: int = MAX_FILE_BYTES
+    source: Any, *, names: str = "*", max_bytes: int = MAX_FILE_BYTES
 ) -> dict[str, BipartiteGraph]:
-    """Return the masks in a file of masks or in a checkpoint.
+    """Return the masks in a file of masks, in a checkpoint or in a model.
 
     Parameters
     ----------
-    path : str or os.PathLike
-        A ``.safetensors``, ``.npz``, ``.pt``, ``.pth`` or ``.bin`` file.
+    source : path, dict of str to tensor or array, torch.nn.Module or onnx.ModelProto
+        A ``.safetensors``, ``.npz``, ``.pt``, ``.pth``, ``.bin`` or ``.onnx`` file, or what such
+        a file holds: a state dict, a model.
     names : str
         A glob pattern: which weights count, by their names without what pruning and
         parametrizations add.
@@ -209,40 +210,51 @@ def read_masks(
     Returns
     -------
     dict of str to BipartiteGraph
-        Masks that were stored as such, in either convention of `apply_mask`, under the names of
-        their weights. If there are none, the nonzeros of every tensor with two or more dimensions.
+        Masks that were stored as such, under the names of their weights: in either convention of
+        `apply_mask`, and the patterns of the layers of `rbgp_graphs.nn`, whose weight is called
+        ``weight``. If there are none, the nonzeros of every tensor with two or more dimensions.
         Dimensions after the first are flattened.
 
     Raises
     ------
     ArgumentTypeError
-        If `path` is not a path.
+        If `source` is none of these.
     ArgumentError
         If the file is not there, cannot be read or has another suffix.
     FormatError
-        If the content is damaged or forged, a mask lacks its weight, or more than `max_bytes` are
-        needed.
+        If the content is damaged or forged, a weight and its mask differ in shape, or more than
+        `max_bytes` are needed.
     MissingDependencyError
-        If the file needs safetensors or PyTorch, and it is not installed.
+        If the file needs safetensors, PyTorch or onnx, and it is not installed.
+
+    Notes
+    -----
+    A mask is stored as such if its weight stands beside it: ``X_mask`` with ``X_orig``, or
+    ``parametrizations.X.0.mask`` with ``parametrizations.X.original``. A buffer such as
+    ``causal_mask`` is none.
 
     Examples
     --------
-    See `write_masks`.
+    >>> import numpy as np
+    >>> state = {"0.weight_orig": np.ones((1, 3)), "0.weight_mask": np.array([[1, 0, 1]])}
+    >>> read_masks(state)["0.weight"].edges.tolist()
+    [[0, 0], [0, 2]]
     """
-    place = as_path(path)
     limit = as_int("max_bytes", max_bytes, minimum=1)
+    tensors = tensors_in(source, limit)
+    if tensors is not None:
+        return _read_all(tensors, names, limit)
+    place = as_path(source)
     load = TENSOR_READERS.get(place.suffix.lower())
     if load is None:
         raise ArgumentError(
             f"{place} has the suffix {place.suffix!r}, expected one of {', '.join(TENSOR_READERS)}"
         )
+    return read_file(place, lambda file: _read_all(load(file, limit), names, limit))
 
-    def read(file: Any) -> dict[str, BipartiteGraph]:
-        tensors = load(file, limit)
-        sources = {e.prefix + e.name: e.mask_key for e in masked_entries(tensors)}
-        if not sources:
-            sources = {name: name for name, tensor in tensors.items() if len(tensor.shape) >= 2}
-        chosen = fnmatch.filter(sources, names)
-        return {name: flat_mask(sources[name], tensors[sources[name]]) for name in chosen}
 
-    return read_file(place, read)
+def _read_all(
+    tensors: Mapping[str, StoredTensor], names: str, limit: int
+) -> dict[str, BipartiteGraph]:
+    masks = all_masks(tensors, limit)
+    return {name: masks[name]() for name in masks if fnmatch.fnmatchcase(name, names)}

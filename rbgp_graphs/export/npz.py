@@ -1,8 +1,4 @@
-"""A reader of NumPy's and SciPy's files that does not trust them.
-
-`scipy.sparse.load_npz` hands indices on as they are, and SciPy crashes on some that its own
-`check_format` accepts (seen with 1.17), so they are checked here.
-"""
+"""A reader of NumPy's and SciPy's files that does not trust them."""
 
 from __future__ import annotations
 
@@ -13,9 +9,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from rbgp_graphs.errors import FormatError
+from rbgp_graphs.export.sparse_parts import INDEX_NAMES, as_indices, assemble
 
 _PIECE_BYTES = 1 << 20
 #: A sparse array has at most seven members in an archive.
@@ -39,7 +35,7 @@ def read_npz(file: BinaryIO, limit: int) -> Any:
 
     Returns
     -------
-    ndarray or scipy.sparse.coo_array
+    ndarray or SciPy sparse array
         The one array of the archive, of numbers or text; or the sparse array that
         `scipy.sparse.save_npz` put there in the format csr, csc, bsr or coo.
 
@@ -129,80 +125,18 @@ def _read_array(file: Any, length: int, limit: int) -> NDArray[Any]:
 # Sparse arrays ------------------------------------------------------------------------------
 
 
-def _as_sparse(arrays: dict[str, NDArray[Any]], limit: int) -> sparse.coo_array[Any]:
+def _as_sparse(arrays: dict[str, NDArray[Any]], limit: int) -> Any:
     """Put the parts of a sparse array together, as `scipy.sparse.load_npz` does."""
-    name = str(arrays["format"].astype("U").item())
-    if name not in _PARTS:
-        raise FormatError(f"the sparse format is {name!r}, expected one of {', '.join(_PARTS)}")
-    missing = [part for part in ("shape", "data", *_PARTS[name]) if part not in arrays]
+    layout = str(arrays["format"].astype("U").item())
+    if layout not in INDEX_NAMES:
+        raise FormatError(
+            f"the sparse format is {layout!r}, expected one of {', '.join(INDEX_NAMES)}"
+        )
+    first, second = INDEX_NAMES[layout]
+    missing = [part for part in ("shape", "data", first, second) if part not in arrays]
     if missing:
         raise FormatError(f"the sparse array lacks {', '.join(missing)}")
-    first, second = (_as_indices(part, arrays[part]) for part in _PARTS[name])
-    rows, cols = _as_indices("shape", arrays["shape"]).tolist()
+    rows, cols = as_indices("shape", arrays["shape"]).tolist()
     data = arrays["data"]
     check_bytes(8 * (rows + cols) + 24 * data.size, limit)
-    if name == "bsr":
-        row, col, data = _from_blocks(first, second, data, rows)
-    elif name == "coo":
-        row, col = first, second
-    else:
-        major, minor = (rows, first) if name == "csr" else (cols, first)
-        major_index = _from_pointers(second, major, len(data))
-        row, col = (major_index, minor) if name == "csr" else (minor, major_index)
-    if data.ndim != 1 or not len(row) == len(col) == len(data):
-        raise FormatError(
-            f"the sparse array has {len(row)} row and {len(col)} column indices and data of "
-            f"shape {data.shape}"
-        )
-    if len(data) and (row.max() >= rows or col.max() >= cols):
-        raise FormatError(f"the sparse array has an index outside {rows} x {cols}")
-    # SciPy does not know float16.
-    data = data.astype(np.float32) if data.dtype == np.float16 else data
-    return sparse.coo_array((data, (row, col)), shape=(rows, cols))
-
-
-def _as_indices(name: str, array: NDArray[Any]) -> NDArray[np.int64]:
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise FormatError(
-            f"{name} has dtype {array.dtype} and shape {array.shape}, expected a list of integers"
-        )
-    if array.size and (array.min() < 0 or array.max() > 2**62):
-        raise FormatError(f"{name} has entries from {array.min()} to {array.max()}")
-    return array.astype(np.int64)
-
-
-def _from_pointers(pointers: NDArray[np.int64], count: int, length: int) -> NDArray[np.int64]:
-    """Return the row of each entry of CSR."""
-    lengths = np.diff(pointers)
-    ends = (pointers[0], pointers[-1]) if len(pointers) else (-1, -1)
-    if len(lengths) != count or ends != (0, length) or (lengths < 0).any():
-        raise FormatError(
-            f"indptr has {len(pointers)} entries from {ends[0]} to {ends[1]}, expected "
-            f"{count + 1} ascending ones from 0 to {length}"
-        )
-    return np.repeat(np.arange(count), lengths)
-
-
-def _from_blocks(
-    indices: NDArray[np.int64], pointers: NDArray[np.int64], data: NDArray[Any], rows: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]:
-    """Return row, column and value of each entry of BSR."""
-    if data.ndim != 3 or 0 in data.shape[1:] or rows % data.shape[1] or len(indices) != len(data):
-        raise FormatError(
-            f"the sparse array has {len(indices)} blocks, {rows} rows and data of shape "
-            f"{data.shape}"
-        )
-    height, width = data.shape[1:]
-    block_row = _from_pointers(pointers, rows // height, len(data))
-    row = (block_row * height)[:, None, None] + np.arange(height)[:, None]
-    col = (indices * width)[:, None, None] + np.arange(width)
-    row, col = (np.broadcast_to(index, data.shape).ravel() for index in (row, col))
-    return row, col, data.ravel()
-
-
-_PARTS = {
-    "csr": ("indices", "indptr"),
-    "csc": ("indices", "indptr"),
-    "bsr": ("indices", "indptr"),
-    "coo": ("row", "col"),
-}
+    return assemble(layout, (rows, cols), data, arrays[first], arrays[second])

@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
-
-import numpy as np
-from scipy import sparse
 
 from rbgp_graphs._validation import as_int
 from rbgp_graphs.encoding import loads
 from rbgp_graphs.encoding.atomic import as_path
 from rbgp_graphs.errors import (
     ArgumentError,
-    ArgumentTypeError,
     FormatError,
     MissingDependencyError,
     RBGPError,
 )
+from rbgp_graphs.export.checkpoint import read_checkpoint
 from rbgp_graphs.export.edge_list import read_csv
 from rbgp_graphs.export.entries import as_entries
 from rbgp_graphs.export.graph6 import read_graph6
 from rbgp_graphs.export.graphml import read_graphml
+from rbgp_graphs.export.matrices import graph_of, library_of, pattern_of
 from rbgp_graphs.export.matrix_market import read_matrix_market
 from rbgp_graphs.export.npz import check_bytes, read_bytes, read_npy, read_npz
+from rbgp_graphs.export.onnx_initializers import initializers, read_onnx
 from rbgp_graphs.export.recipe import read_recipe
-from rbgp_graphs.export.tensors import TENSOR_READERS, StoredTensor
+from rbgp_graphs.export.stored_masks import Masks, choose_mask, stored_masks
+from rbgp_graphs.export.tensors import (
+    StoredTensor,
+    read_npz_tensors,
+    read_safetensors,
+    tensors_of,
+)
 from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products import TensorProduct
 
@@ -48,15 +53,20 @@ def read_mask(
 
     Parameters
     ----------
-    source : path, array_like, tensor or SciPy sparse array
-        A matrix of finite numbers or bools, or a file that holds one. ``.npz``: a sparse array
-        saved by SciPy, or an archive of matrices. ``.npy``. ``.mtx``: MatrixMarket. ``.g6`` and
-        ``.s6``: graph6 and sparse6. ``.graphml``. ``.csv``: an edge list. ``.json``: a recipe.
-        ``.safetensors``. ``.pt``, ``.pth`` and ``.bin``: a state dict saved by PyTorch. ``.rbgp``.
-        Stored zeros are not edges.
+    source : path, array_like, tensor, sparse matrix, graph, model
+        A matrix of finite numbers or bools: whatever NumPy can read as an array, a tensor of
+        PyTorch, JAX or TensorFlow on any device, a sparse matrix of these or of SciPy. A
+        bipartite graph of NetworkX or igraph. A pattern, a graph, or a layer or matrix on a
+        pattern. A state dict, a ``torch.nn.Module`` or an ``onnx.ModelProto``, of which one
+        weight counts. Or a file. ``.npz``: a sparse array saved by SciPy, or an archive of
+        matrices. ``.npy``. ``.mtx``: MatrixMarket. ``.g6`` and ``.s6``: graph6 and sparse6.
+        ``.graphml``. ``.csv``: an edge list. ``.json``: a recipe. ``.safetensors``. ``.pt``,
+        ``.pth`` and ``.bin``: a state dict saved by PyTorch. ``.onnx``. ``.rbgp``. Stored zeros
+        and edges of weight zero do not count.
     name : str, optional
-        Which tensor of a file with several; one with more than two dimensions counts with all
-        but the first flattened.
+        Which weight of a model or file with several: a name that `read_masks` knows, or that of
+        a tensor; one with more than two dimensions counts with all but the first flattened. Not
+        needed if there is only one mask, or only one tensor that is a matrix.
     left : int, optional
         How many of the vertices in a ``.g6`` or ``.s6`` file are left vertices. Needed only where
         vertices without edges leave that open.
@@ -74,12 +84,13 @@ def read_mask(
         If `source` is not of one of these types.
     ArgumentError
         If a file is not there, cannot be read, has another suffix or several tensors without
-        `name`, or an array is not a matrix or holds NaN or infinity.
+        `name`, an array is not a matrix or holds NaN or infinity, the parts of a sparse matrix
+        contradict each other, or a graph is not bipartite.
     FormatError
-        If the content of a file is damaged, forged, or not a matrix of finite real numbers, or
-        needs more than `max_bytes`.
+        If the content of a file or a model is damaged, forged, or not a matrix of finite real
+        numbers, or needs more than `max_bytes`.
     MissingDependencyError
-        If the file needs safetensors or PyTorch, and it is not installed.
+        If the file needs safetensors, PyTorch or onnx, and it is not installed.
 
     See Also
     --------
@@ -101,15 +112,11 @@ def read_mask(
     count = None if left is None else as_int("left", left, minimum=0)
     if isinstance(source, (str, os.PathLike)):
         return _read_matrix_file(as_path(source), name, count, limit)
-    if sparse.issparse(source):
-        return BipartiteGraph.from_biadjacency(source)
-    try:
-        array = np.asarray(source)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ArgumentTypeError(
-            f"source of type {type(source).__name__} is neither a path nor a matrix: {error}"
-        ) from error
-    return BipartiteGraph.from_biadjacency(array)
+    tensors = tensors_in(source, limit)
+    if tensors is None or (name is None and pattern_of(source) is not None):
+        return graph_of(source)
+    masks = stored_masks(tensors, limit)
+    return choose_mask(tensors, masks, name, f"the {type(source).__name__}")()
 
 
 def _read_matrix_file(
@@ -127,23 +134,25 @@ def _read_matrix_file(
             f"{', '.join(dict.fromkeys((*_READERS, '.g6', '.s6', *TENSOR_READERS)))}"
         )
     load = TENSOR_READERS[suffix]
-    tensors = read_file(place, lambda file: load(file, limit))
-    if name is None and len(tensors) == 1:
-        (name,) = tensors
-    if name is None or name not in tensors:
-        known = ", ".join(list(tensors)[:8]) + (", ..." if len(tensors) > 8 else "")
-        given = "no name is given" if name is None else f"name is {name!r}"
-        raise ArgumentError(f"{given}; the tensors in {place} are {known or 'none'}")
-    chosen = name
-    return read_file(place, lambda _: flat_mask(chosen, tensors[chosen]))
+
+    def find(file: BinaryIO) -> tuple[dict[str, StoredTensor], Masks]:
+        tensors = load(file, limit)
+        return tensors, stored_masks(tensors, limit)
+
+    mask = choose_mask(*read_file(place, find), name, str(place))
+    return read_file(place, lambda _: mask())
 
 
-def flat_mask(name: str, tensor: StoredTensor) -> BipartiteGraph:
-    """Return the mask of a tensor, with all dimensions but the first flattened."""
-    if len(tensor.shape) < 2:
-        raise FormatError(f"{name} has shape {tensor.shape}, expected two or more dimensions")
-    mask = tensor.nonzero()
-    return BipartiteGraph.from_biadjacency(mask.reshape(len(mask), int(np.prod(mask.shape[1:]))))
+def tensors_in(source: Any, limit: int) -> Mapping[str, StoredTensor] | None:
+    """Return the tensors of a state dict, a module or an ONNX model; None for what is neither."""
+    if isinstance(source, Mapping):
+        return tensors_of(source, limit)
+    torch, onnx = library_of(source, "torch"), library_of(source, "onnx")
+    if torch is not None and isinstance(source, torch.nn.Module):
+        return tensors_of(source.state_dict(), limit)
+    if onnx is not None and isinstance(source, onnx.ModelProto):
+        return initializers(source, limit)
+    return None
 
 
 def read_file(place: Path, read: Callable[[BinaryIO], _T]) -> _T:
@@ -184,6 +193,15 @@ def _read_rbgp(file: BinaryIO, limit: int) -> Any:
     return loads(read_bytes(file, limit)).obj
 
 
+#: Readers of the files that hold several tensors.
+TENSOR_READERS: dict[str, Callable[[BinaryIO, int], dict[str, StoredTensor]]] = {
+    ".safetensors": read_safetensors,
+    ".npz": read_npz_tensors,
+    ".pt": read_checkpoint,
+    ".pth": read_checkpoint,
+    ".bin": read_checkpoint,
+    ".onnx": read_onnx,
+}
 _READERS: dict[str, Callable[[BinaryIO, int], Any]] = {
     ".npz": read_npz,
     ".npy": read_npy,

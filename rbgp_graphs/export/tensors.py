@@ -1,34 +1,24 @@
-"""Files with named tensors, read without trust: safetensors, .npz and checkpoints of PyTorch."""
+"""Tensors under names, in memory or in files that are not trusted: safetensors and .npz."""
 
 from __future__ import annotations
 
 import functools
-import pickletools
-import zipfile
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from rbgp_graphs._validation import require
-from rbgp_graphs.errors import FormatError
+from rbgp_graphs.errors import ArgumentError, FormatError
+from rbgp_graphs.export.matrices import array_of, graph_of, library_of, tensor_as_array
 from rbgp_graphs.export.npz import check_bytes, read_arrays, read_bytes
+from rbgp_graphs.graph import BipartiteGraph
+from rbgp_graphs.products import TensorProduct
 
-#: The pickle in a checkpoint may name these; all others are refused before PyTorch sees it.
-_GLOBALS = {
-    "collections": ("OrderedDict",),
-    "torch": ("Size", "device", "*Storage", "*Tensor"),
-    "torch._utils": ("_rebuild_tensor_v2", "_rebuild_parameter", "_rebuild_sparse_tensor"),
-    "torch.nn.parameter": ("Parameter",),
-    "torch.serialization": ("_get_layout",),
-    "torch.storage": ("UntypedStorage",),
-}
-_DTYPES = (
-    *("bool", "uint8", "int8", "int16", "int32", "int64"),
-    *("float16", "bfloat16", "float32", "float64"),
-)
 #: Where checkpoints of training programs keep the state dict of the model.
 _NESTED = ("state_dict", "model_state_dict", "model")
 _MAX_NAMES = 2**17
@@ -42,13 +32,20 @@ class StoredTensor:
     ----------
     shape : tuple of int
         Its shape.
-    nonzero : callable
-        Returns where it is not zero, bool of `shape`. Raises `FormatError` if it holds NaN or
-        infinity, or is not of real numbers.
+    read : callable
+        Returns the graph of its nonzeros, if it has two or more dimensions; all but the first are
+        flattened. Raises `FormatError` if it holds NaN or infinity, or is not of real numbers.
+    content : callable, optional
+        Returns the bytes of a row of bytes; None for every other tensor.
     """
 
     shape: tuple[int, ...]
-    nonzero: Callable[[], NDArray[np.bool_]]
+    read: Callable[[], BipartiteGraph]
+    content: Callable[[], bytes] | None = None
+
+
+def _flat_graph(mask: NDArray[np.bool_]) -> BipartiteGraph:
+    return BipartiteGraph.from_biadjacency(mask.reshape(len(mask), math.prod(mask.shape[1:])))
 
 
 def read_safetensors(file: BinaryIO, limit: int) -> dict[str, StoredTensor]:
@@ -80,9 +77,12 @@ def read_safetensors(file: BinaryIO, limit: int) -> dict[str, StoredTensor]:
     return {
         name: StoredTensor(
             shape=tuple(entry["shape"]),
-            nonzero=functools.partial(
-                _nonzero_bytes, name, entry["dtype"], entry["shape"], entry["data"]
+            read=functools.partial(
+                _read_bytes, name, entry["dtype"], entry["shape"], entry["data"]
             ),
+            content=functools.partial(bytes, entry["data"])
+            if entry["dtype"] == "U8" and len(entry["shape"]) == 1
+            else None,
         )
         for name, entry in entries
     }
@@ -96,7 +96,7 @@ def _check_header(data: bytes) -> None:
         raise FormatError(f"the header has {items} items, expected at most {8 * _MAX_NAMES}")
 
 
-def _nonzero_bytes(name: str, dtype: str, shape: Any, data: Any) -> NDArray[np.bool_]:
+def _read_bytes(name: str, dtype: str, shape: Any, data: Any) -> BipartiteGraph:
     flat = np.frombuffer(data, dtype=np.uint8)
     found: NDArray[np.bool_]
     finite = True
@@ -115,129 +115,95 @@ def _nonzero_bytes(name: str, dtype: str, shape: Any, data: Any) -> NDArray[np.b
         raise FormatError(f"{name} has dtype {dtype}, expected real numbers or bools")
     if not finite:
         raise FormatError(f"{name} holds NaN or infinity, expected finite numbers")
-    return found.reshape(shape)
+    return _flat_graph(found.reshape(shape))
 
 
 def read_npz_tensors(file: BinaryIO, limit: int) -> dict[str, StoredTensor]:
     """Return the arrays of a .npz file (see `rbgp_graphs.export.npz.read_arrays`)."""
     arrays = read_arrays(file, limit, _MAX_NAMES)
-    return {
-        name: StoredTensor(
-            shape=array.shape, nonzero=functools.partial(_nonzero_array, name, array)
-        )
-        for name, array in arrays.items()
-    }
+    return {name: _stored_array(name, array) for name, array in arrays.items()}
 
 
-def _nonzero_array(name: str, array: NDArray[Any]) -> NDArray[np.bool_]:
+def _stored_array(name: str, array: NDArray[Any]) -> StoredTensor:
+    return StoredTensor(
+        shape=array.shape,
+        read=functools.partial(read_array, name, array),
+        content=array.tobytes if array.dtype == np.uint8 and array.ndim == 1 else None,
+    )
+
+
+def read_array(name: str, array: NDArray[Any]) -> BipartiteGraph:
+    """Return the graph of the nonzeros of an array, with all dimensions but the first flattened."""
     if array.dtype.kind not in "biuf":
         raise FormatError(f"{name} has dtype {array.dtype}, expected real numbers or bools")
     if not np.isfinite(array).all():
         raise FormatError(f"{name} holds NaN or infinity, expected finite numbers")
-    found: NDArray[np.bool_] = array != 0
-    return found
+    return _flat_graph(array != 0)
 
 
-# Checkpoints --------------------------------------------------------------------------------
+# In memory ---------------------------------------------------------------------------------------
 
 
-def read_checkpoint(file: BinaryIO, limit: int) -> dict[str, StoredTensor]:
-    """Return the tensors of a checkpoint that ``torch.save`` wrote.
+def tensors_of(state: Any, limit: int) -> dict[str, StoredTensor]:
+    """Return the tensors and arrays of a state dict in memory.
 
     Parameters
     ----------
-    file : binary file
-        A state dict, or a dict with one under ``state_dict``, ``model_state_dict`` or ``model``.
+    state : mapping or tensor
+        A state dict, or a dict with one under ``state_dict``, ``model_state_dict`` or ``model``,
+        or one tensor. What else is in it is left out.
     limit : int
-        Largest number of bytes that the file may have, and any tensor when it is dense.
+        Largest number of bytes of any tensor when it is dense.
 
     Returns
     -------
     dict of str to StoredTensor
-        In the order of the file.
-
-    Raises
-    ------
-    FormatError
-        If the file is not such an archive, its pickle names anything but tensors and
-        containers, or more than `limit` bytes are needed.
-    Exception
-        What PyTorch raises on a damaged archive.
-
-    Notes
-    -----
-    The pickle is scanned before PyTorch reads it, and PyTorch itself then builds tensors only
-    (``weights_only=True``). The scan is narrower: it also refuses the calls that allocate what a
-    small file asks for.
+        In the order of `state`.
     """
-    _check_archive(file, limit)
-    file.seek(0)
-    torch = require("torch", "torch")
-    with torch.sparse.check_sparse_tensor_invariants(True):
-        state = torch.load(file, map_location="cpu", weights_only=True)
     for key in _NESTED:
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
     if not isinstance(state, Mapping):
         state = {"tensor": state}
-    return {
-        str(name): StoredTensor(
-            shape=tuple(tensor.shape),
-            nonzero=functools.partial(_nonzero_tensor, torch, str(name), tensor, limit),
-        )
-        for name, tensor in state.items()
-        if isinstance(tensor, torch.Tensor)
-    }
+    tensors = {}
+    for name, value in state.items():
+        torch = library_of(value, "torch")
+        if torch is not None and isinstance(value, torch.Tensor):
+            tensors[str(name)] = _stored_tensor(torch, str(name), value, limit)
+        elif isinstance(value, BipartiteGraph | TensorProduct) or sparse.issparse(value):
+            matrix: Any = value
+            read = functools.partial(graph_of, matrix)
+            tensors[str(name)] = StoredTensor(shape=matrix.shape, read=read)
+        elif hasattr(value, "shape") and hasattr(value, "dtype"):
+            tensors[str(name)] = _stored_array(str(name), array_of(value))
+    return tensors
 
 
-def _check_archive(file: BinaryIO, limit: int) -> None:
-    with zipfile.ZipFile(file) as archive:
-        members = archive.infolist()
-        check_bytes(sum(member.file_size for member in members), limit)
-        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-            raise FormatError("the archive is compressed, which torch.save never does")
-        pickles = [member for member in members if member.filename.endswith("data.pkl")]
-        if len(pickles) != 1:
-            raise FormatError(f"the archive has {len(pickles)} pickles, expected data.pkl")
-        _check_pickle(archive.read(pickles[0]))
+def _stored_tensor(torch: Any, name: str, tensor: Any, limit: int) -> StoredTensor:
+    is_row = tensor.dtype == torch.uint8 and tensor.ndim == 1 and tensor.layout == torch.strided
 
+    def content() -> bytes:
+        check_bytes(tensor.numel(), limit)
+        return tensor_as_array(torch, tensor).tobytes()
 
-def _check_pickle(data: bytes) -> None:
-    """Raise if a pickle names anything but what tensors and containers are made of."""
-    for opcode, argument, _ in pickletools.genops(data):
-        if opcode.name in ("STACK_GLOBAL", "INST", "OBJ", "EXT1", "EXT2", "EXT4"):
-            raise FormatError(f"the pickle has the opcode {opcode.name}, which is refused")
-        if opcode.name == "GLOBAL":
-            module, _, name = str(argument).partition(" ")
-            if not _is_harmless(module, name):
-                raise FormatError(f"the pickle names {module}.{name}, which is refused")
-
-
-def _is_harmless(module: str, name: str) -> bool:
-    allowed = _GLOBALS.get(module, ())
-    if name in allowed or (module == "torch" and name in _DTYPES):
-        return True
-    return any(
-        word[0] == "*" and name.endswith(word[1:]) and name.isidentifier() for word in allowed
+    return StoredTensor(
+        shape=tuple(tensor.shape),
+        read=functools.partial(_read_tensor, torch, name, tensor, limit),
+        content=content if is_row else None,
     )
 
 
-def _nonzero_tensor(torch: Any, name: str, tensor: Any, limit: int) -> NDArray[np.bool_]:
-    # A small storage may stand for a large tensor, by strides of zero or a sparse layout.
-    check_bytes(2 * tensor.numel() * tensor.element_size(), limit)
-    dense = tensor.detach().to_dense() if tensor.layout != torch.strided else tensor.detach()
-    if dense.is_complex() or dense.is_quantized:
-        raise FormatError(f"{name} has dtype {dense.dtype}, expected real numbers or bools")
-    if not torch.isfinite(dense).all():
-        raise FormatError(f"{name} holds NaN or infinity, expected finite numbers")
-    found: NDArray[np.bool_] = (dense != 0).numpy()
-    return found
-
-
-TENSOR_READERS: dict[str, Callable[[BinaryIO, int], dict[str, StoredTensor]]] = {
-    ".safetensors": read_safetensors,
-    ".npz": read_npz_tensors,
-    ".pt": read_checkpoint,
-    ".pth": read_checkpoint,
-    ".bin": read_checkpoint,
-}
+def _read_tensor(torch: Any, name: str, tensor: Any, limit: int) -> BipartiteGraph:
+    if tensor.is_complex() or tensor.is_quantized:
+        raise FormatError(f"{name} has dtype {tensor.dtype}, expected real numbers or bools")
+    if tensor.layout == torch.strided:
+        # A small storage may stand for a large tensor, by strides of zero.
+        check_bytes(2 * tensor.numel() * tensor.element_size(), limit)
+        return read_array(name, tensor_as_array(torch, tensor))
+    is_coo = tensor.layout == torch.sparse_coo
+    stored = tensor._nnz() if is_coo else tensor.values().numel()
+    check_bytes(8 * sum(tensor.shape) + 24 * stored, limit)
+    try:
+        return graph_of(tensor)
+    except ArgumentError as error:
+        raise FormatError(f"{name}: {error}") from error

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rbgp_graphs.errors import BackendError
+from rbgp_graphs.errors import ArgumentError, BackendError
 from rbgp_graphs.gpu import numpy_backend
 from rbgp_graphs.gpu.cpu import chain as cpu_chain
 from rbgp_graphs.gpu.cpu import products as cpu_products
 from rbgp_graphs.gpu.cpu import target as cpu_target
 from rbgp_graphs.gpu.cuda import cupy_backend
+from rbgp_graphs.gpu.cuda.launch import PRECISIONS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,8 @@ class Backend:
         values, bias, activation), to `out` of shape (rows, N), N > 0; all have nonzeros.
         ``memory(k, size)`` returns at least `size` bytes for the result of layer k, until that of
         layer k + 2. None if the backend has nothing better than one product after the other.
+    precisions : tuple of str
+        Which of `PRECISIONS` it gains from: what it takes as a last argument of the products.
     """
 
     name: str
@@ -75,6 +78,11 @@ class Backend:
     transposed: Callable[..., None]
     sampled: Callable[..., None]
     chain: Callable[..., None] | None = None
+    precisions: tuple[str, ...] = ()
+
+    def reduced(self, precision: str | None) -> dict[str, str]:
+        """Return what to pass to a product that may be computed in a reduced precision."""
+        return {"precision": precision} if precision in self.precisions else {}
 
     @property
     def info(self) -> BackendInfo:
@@ -115,8 +123,19 @@ _TABLE = (
         forward=cupy_backend.forward,
         transposed=cupy_backend.transposed,
         sampled=cupy_backend.sampled,
+        precisions=PRECISIONS,
     ),
 )
+
+
+def check_precision(precision: Any) -> None:
+    """Raise unless a precision is None or one of `PRECISIONS`."""
+    if precision is not None and precision not in PRECISIONS:
+        names = ", ".join(map(repr, PRECISIONS))
+        raise ArgumentError(
+            f"precision is {precision!r}, expected None or {names}: what operands in float32 may "
+            "be rounded to"
+        )
 
 
 def backends() -> tuple[BackendInfo, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,7 +12,7 @@ from scipy import sparse
 
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, BackendError
 from rbgp_graphs.gpu import transpose
-from rbgp_graphs.gpu.backend import choose
+from rbgp_graphs.gpu.backend import check_precision, choose
 from rbgp_graphs.gpu.cuda import cupy_backend
 from rbgp_graphs.gpu.epilogue import check_activation
 from rbgp_graphs.gpu.operands import (
@@ -250,7 +250,7 @@ class RBGP4Matrix:
     # Products -------------------------------------------------------------------------------
 
     def __matmul__(self, X: Any) -> NDArray[Any]:
-        return self._product(X, None, None, None, "auto")
+        return self._product(X, None, None, None, "auto", None)
 
     def __rmatmul__(self, X: Any) -> NDArray[Any]:
         operand = _as_operand("X", X)
@@ -265,11 +265,17 @@ class RBGP4Matrix:
         dtype = result_dtype(self.dtype, operand)
         result = as_out(None, (*operand.shape[:-1], cols), dtype, {"X": operand})
         swapped = operand.swapaxes(-1, -2)
-        self.T._product(swapped, result.swapaxes(-1, -2), None, None, "auto")
+        self.T._product(swapped, result.swapaxes(-1, -2), None, None, "auto", None)
         return result
 
     def _product(
-        self, X: Any, out: Any, bias: Any, activation: str | None, backend: str
+        self,
+        X: Any,
+        out: Any,
+        bias: Any,
+        activation: str | None,
+        backend: str,
+        precision: str | None,
     ) -> NDArray[Any]:
         operand = _as_operand("X", X)
         rows, cols = self.shape
@@ -279,6 +285,7 @@ class RBGP4Matrix:
                 f"A @ X takes X of shape ({cols},) or (..., {cols}, N)"
             )
         check_activation(activation)
+        check_precision(precision)
         offset = as_bias(bias, rows)
         shape = (*operand.shape[:-2], rows, *operand.shape[-1:]) if operand.ndim > 1 else (rows,)
         inputs = {"X": operand, "the values": self._stored.values}
@@ -292,7 +299,8 @@ class RBGP4Matrix:
             operand, target = operand[:, None], result[:, None]
         else:
             target = result
-        run(stored.pattern, stored.values, operand, target, offset, activation)
+        options = chosen.reduced(precision)
+        run(stored.pattern, stored.values, operand, target, offset, activation, **options)
         return result
 
     def sampled_matmul(
@@ -302,6 +310,7 @@ class RBGP4Matrix:
         *,
         out: NDArray[Any] | None = None,
         backend: str = "auto",
+        precision: Literal["tf32"] | None = None,
     ) -> NDArray[Any]:
         """Multiply two dense matrices, but only where this matrix has nonzeros.
 
@@ -319,6 +328,8 @@ class RBGP4Matrix:
             Where to write the result. Its dtype is that of the result.
         backend : str
             A name of `backends`, or "auto".
+        precision : {"tf32"}, optional
+            Lets operands in float32 be rounded on a GPU (see `matmul`).
 
         Returns
         -------
@@ -331,7 +342,7 @@ class RBGP4Matrix:
         ArgumentTypeError
             If an operand does not hold real numbers.
         ArgumentError
-            If the shapes do not fit, or `out` cannot hold the result.
+            If the shapes do not fit, `out` cannot hold the result, or the precision is unknown.
         BackendError
             If the backend is unknown or does not run here, or the arrays lie in different places.
 
@@ -345,6 +356,7 @@ class RBGP4Matrix:
         array([[ 5.,  7.],
                [10., 14.]])
         """
+        check_precision(precision)
         left, right = _as_operand("dY", dY), _as_operand("X", X)
         rows, cols = self.shape
         if not _sampled_shapes_fit(left.shape, right.shape, self.shape):
@@ -361,7 +373,8 @@ class RBGP4Matrix:
         result = as_out(out, shape, dtype, inputs)
         if left.ndim == 1:
             left, right = left[:, None], right[:, None]
-        sampled = choose(backend, on_device=_any_on_device(left, right, result)).sampled
+        chosen = choose(backend, on_device=_any_on_device(left, right, result))
+        sampled = functools.partial(chosen.sampled, **chosen.reduced(precision))
         pattern = self._stored.pattern
         if not self._is_transposed:
             sampled(pattern, left, right, result)

@@ -17,6 +17,7 @@ def matmul(
     bias: ArrayLike | None = None,
     activation: Literal["relu", "gelu", "silu"] | None = None,
     backend: str = "auto",
+    precision: Literal["tf32"] | None = None,
 ) -> NDArray[Any]:
     r"""Return the product of a sparse and a dense matrix, with bias and activation.
 
@@ -43,6 +44,11 @@ def matmul(
     backend : str
         A name of `backends`, or "auto" for the fastest one where the arrays lie. "cupy" also
         takes arrays on the CPU, and copies them to the GPU and back.
+    precision : {"tf32"}, optional
+        Lets values and X in float32 be rounded to the 10 bits of fraction of TF32 where a GPU
+        multiplies those faster: an error of at most 0.001 times the sum of the absolute values of
+        a result's terms, besides that of float32. Sums, bias and activation stay in
+        float32. Without effect on other dtypes and on the CPU. By default nothing is rounded.
 
     Returns
     -------
@@ -56,7 +62,8 @@ def matmul(
     ArgumentTypeError
         If `A` is not an `RBGP4Matrix`, or an array does not hold real numbers.
     ArgumentError
-        If a shape does not fit, the activation is unknown, or `out` cannot hold the result.
+        If a shape does not fit, the activation or the precision is unknown, or `out` cannot hold
+        the result.
     BackendError
         If the backend is unknown or does not run here, or the arrays lie in different places.
 
@@ -76,4 +83,4 @@ def matmul(
             f"A is a {type(A).__name__}, expected an RBGP4Matrix; "
             "write X @ A for a product with the sparse matrix on the right"
         )
-    return A._product(X, out, bias, activation, backend)
+    return A._product(X, out, bias, activation, backend, precision)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Self
 
 import torch
 
@@ -109,6 +111,14 @@ class CompactWeight(torch.nn.Module):
             if bias is not None and self.bias is not None:
                 self.bias.copy_(bias)
 
+    def _take_over(self, layer: Any) -> Self:
+        """Take weights, bias, what is frozen and the mode from a dense layer."""
+        self.take_dense(layer.weight, layer.bias)
+        self.values.requires_grad_(layer.weight.requires_grad)
+        if self.bias is not None:
+            self.bias.requires_grad_(layer.bias.requires_grad)
+        return self.train(layer.training)
+
     def _operands(self, x: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Return input, values and bias in the dtype of the product: that of autocast, if on."""
         if not isinstance(x, torch.Tensor):
@@ -121,7 +131,8 @@ class CompactWeight(torch.nn.Module):
                 "with .to()"
             )
         device = x.device.type
-        if torch.is_autocast_enabled(device):
+        # Devices without autocast, such as "meta", must not be asked whether it is on.
+        if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
             dtype = torch.get_autocast_dtype(device)
             bias = None if self.bias is None else self.bias.to(dtype)
             return x.to(dtype), self.values.to(dtype), bias
@@ -170,12 +181,27 @@ def choose_pattern(rows: int, cols: int, pattern: Any, sparsity: Any, **options:
     if (pattern is None) == (sparsity is None):
         given = "neither" if pattern is None else "both"
         raise ArgumentError(f"expected a pattern or a sparsity, {given} given")
+    check_options(options)
     if pattern is None:
         return design(rows, cols, sparsity, **options)
     if not isinstance(pattern, RBGP4):
         raise ArgumentTypeError(f"pattern is a {type(pattern).__name__}, expected an RBGP4")
+    if options.keys() - {"rng"}:
+        given = ", ".join(sorted(options.keys() - {"rng"}))
+        raise ArgumentError(f"{given} given with a pattern; they are for the choice of one")
     if pattern.shape != (rows, cols):
         raise ArgumentError(
             f"pattern has shape {pattern.shape}, expected ({rows}, {cols}): outputs and inputs"
         )
     return pattern
+
+
+def check_options(options: Iterable[str], where: str = "") -> None:
+    """Raise if `rbgp_graphs.design`, which gets these keyword arguments, does not know one."""
+    parameters = inspect.signature(design).parameters.values()
+    known = [parameter.name for parameter in parameters if parameter.kind == parameter.KEYWORD_ONLY]
+    for name in options:
+        if name not in known:
+            raise ArgumentTypeError(
+                f"{where}there is no argument {name!r}; design takes {', '.join(known)}"
+            )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch.nn import functional
@@ -14,6 +14,7 @@ from rbgp_graphs.nn.operator import product
 from rbgp_graphs.products import RBGP4
 
 Via = Literal["unfold", "dense"]
+PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 
 
 class RBGP4Conv2d(CompactWeight):
@@ -32,8 +33,12 @@ class RBGP4Conv2d(CompactWeight):
         Where the nonzeros are: shape (out_channels, in_channels * kh * kw).
     sparsity : float, optional
         Share of zeros, instead of a pattern: `rbgp_graphs.design` then chooses one.
-    stride, padding, dilation : int or (int, int)
-        As in `torch.nn.Conv2d`; the padding is with zeros.
+    stride, dilation : int or (int, int)
+        As in `torch.nn.Conv2d`.
+    padding : int, (int, int), "valid" or "same"
+        As in `torch.nn.Conv2d`; "same" needs a stride of 1.
+    padding_mode : {"zeros", "reflect", "replicate", "circular"}
+        What the images are padded with.
     bias : bool
         Whether to add a bias.
     via : {"unfold", "dense"}
@@ -52,7 +57,9 @@ class RBGP4Conv2d(CompactWeight):
     ------
     ArgumentError
         If a size leaves its range, or neither or both of `pattern` and `sparsity` are given, or
-        the pattern has another shape.
+        the pattern has another shape, or there are options besides a pattern.
+    ArgumentTypeError
+        If an argument has the wrong type, or an option is none of `rbgp_graphs.design`.
     InfeasibleError
         If no pattern has this shape and sparsity; names the nearest.
 
@@ -80,7 +87,8 @@ class RBGP4Conv2d(CompactWeight):
         *,
         sparsity: float | None = None,
         stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] = 0,
+        padding: int | tuple[int, int] | str = 0,
+        padding_mode: PaddingMode = "zeros",
         dilation: int | tuple[int, int] = 1,
         bias: bool = True,
         via: Via = "unfold",
@@ -91,11 +99,16 @@ class RBGP4Conv2d(CompactWeight):
     ) -> None:
         if via not in ("unfold", "dense"):
             raise ArgumentError(f"via is {via!r}, expected 'unfold' or 'dense'")
-        self_kernel = _as_pair("kernel_size", kernel_size, 1)
+        if padding_mode not in get_args(PaddingMode):
+            allowed = ", ".join(repr(mode) for mode in get_args(PaddingMode))
+            raise ArgumentError(f"padding_mode is {padding_mode!r}, expected one of {allowed}")
+        kernel, steps = _as_pair("kernel_size", kernel_size, 1), _as_pair("stride", stride, 1)
+        reach = _as_pair("dilation", dilation, 1)
+        frame = _frame(padding, kernel, steps, reach)
         channels = as_int("in_channels", in_channels, minimum=1)
         chosen = choose_pattern(
             out_channels,
-            channels * self_kernel[0] * self_kernel[1],
+            channels * kernel[0] * kernel[1],
             pattern,
             sparsity,
             rng=rng,
@@ -103,10 +116,10 @@ class RBGP4Conv2d(CompactWeight):
         )
         super().__init__(chosen, bias, device, dtype)
         self.in_channels, self.out_channels = channels, chosen.rows
-        self.kernel_size = self_kernel
-        self.stride = _as_pair("stride", stride, 1)
-        self.padding = _as_pair("padding", padding, 0)
-        self.dilation = _as_pair("dilation", dilation, 1)
+        self.kernel_size, self.stride, self.dilation = kernel, steps, reach
+        self.padding = padding if isinstance(padding, str) else _as_pair("padding", padding, 0)
+        self.padding_mode: PaddingMode = padding_mode
+        self._frame = frame
         self.via: Via = via
 
     @classmethod
@@ -116,7 +129,7 @@ class RBGP4Conv2d(CompactWeight):
         Parameters
         ----------
         layer : torch.nn.Conv2d
-            The dense layer, without groups and padded with zeros. It stays as it is.
+            The dense layer, without groups. It stays as it is.
         pattern : RBGP4
             Which weights to keep; the others are dropped.
         via : {"unfold", "dense"}
@@ -125,14 +138,15 @@ class RBGP4Conv2d(CompactWeight):
         Returns
         -------
         RBGP4Conv2d
-            With copies of the weights, on the same device and in the same dtype.
+            With copies of the weights, on the same device, in the same dtype and mode; what was
+            frozen (``requires_grad=False``) is. Hooks stay with the dense layer.
 
         Raises
         ------
         ArgumentTypeError
             If `layer` is not a convolution.
         ArgumentError
-            If it has groups or another padding, or the pattern has another shape.
+            If it has groups, or the pattern has another shape.
 
         Examples
         --------
@@ -146,22 +160,22 @@ class RBGP4Conv2d(CompactWeight):
         reason = why_not_convertible(layer)
         if reason is not None:
             raise ArgumentError(f"layer cannot become an RBGP4Conv2d: {reason}")
-        height, width = layer.kernel_size
+        mode: Any = layer.padding_mode
         sparse = cls(
             layer.in_channels,
             layer.out_channels,
-            (height, width),
+            _as_pair("kernel_size", layer.kernel_size, 1),
             pattern,
             stride=_as_pair("stride", layer.stride, 1),
-            padding=_as_pair("padding", layer.padding, 0),
+            padding=layer.padding,  # type: ignore[arg-type]
+            padding_mode=mode,
             dilation=_as_pair("dilation", layer.dilation, 1),
             bias=layer.bias is not None,
             via=via,
             device=layer.weight.device,
             dtype=layer.weight.dtype,
         )
-        sparse.take_dense(layer.weight, layer.bias)
-        return sparse.train(layer.training)
+        return sparse._take_over(layer)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the convolution with the inputs.
@@ -192,16 +206,17 @@ class RBGP4Conv2d(CompactWeight):
             raise ArgumentError(
                 f"x has shape {tuple(x.shape)}, expected (batch, {self.in_channels}, height, width)"
             )
+        height, width = self._output_size(x)
+        x, padding = self._padded(x)
         if self.via == "dense":
             weight = self.to_dense().to(x.dtype)
             kernel = weight.view(self.out_channels, self.in_channels, *self.kernel_size)
-            return functional.conv2d(x, kernel, bias, self.stride, self.padding, self.dilation)
-        height, width = self._output_size(x)
-        pointwise = self.kernel_size == self.stride == (1, 1) and self.padding == (0, 0)
+            return functional.conv2d(x, kernel, bias, self.stride, padding, self.dilation)
+        pointwise = self.kernel_size == self.stride == (1, 1) and padding == (0, 0)
         patches = (
             x.flatten(2)
             if pointwise
-            else functional.unfold(x, self.kernel_size, self.dilation, self.padding, self.stride)
+            else functional.unfold(x, self.kernel_size, self.dilation, padding, self.stride)
         )
         y = product(values, patches, bias, self._pattern_text, features_last=False)
         return y.reshape(*y.shape[:2], height, width)
@@ -210,31 +225,59 @@ class RBGP4Conv2d(CompactWeight):
         sizes = []
         for axis in (0, 1):
             reach = self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
-            free = x.shape[2 + axis] + 2 * self.padding[axis] - reach
+            free = x.shape[2 + axis] + sum(self._frame[axis]) - reach
             if free < 0:
                 raise ArgumentError(
                     f"x has shape {tuple(x.shape)}, too small for a kernel that reaches over "
-                    f"{reach} of its pixels with padding {self.padding[axis]}"
+                    f"{reach} of its pixels with padding {self.padding!r}"
                 )
             sizes.append(free // self.stride[axis] + 1)
         return sizes[0], sizes[1]
 
+    def _padded(self, x: torch.Tensor) -> tuple[torch.Tensor, tuple[int, int]]:
+        """Return the images, and how many zeros are still to be put around them."""
+        (top, bottom), (left, right) = self._frame
+        if self.padding_mode == "zeros" and (top, left) == (bottom, right):
+            return x, (top, left)
+        if self.padding_mode in ("reflect", "circular"):
+            spare = 1 if self.padding_mode == "reflect" else 0
+            if any(max(self._frame[axis]) + spare > x.shape[2 + axis] for axis in (0, 1)):
+                raise ArgumentError(
+                    f"x has shape {tuple(x.shape)}, too small for padding {self.padding!r} with "
+                    f"{self.padding_mode!r}"
+                )
+        mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
+        return functional.pad(x, (left, right, top, bottom), mode=mode), (0, 0)
+
     def extra_repr(self) -> str:
         """Return what the representation shows between the brackets."""
+        mode = "" if self.padding_mode == "zeros" else f", padding_mode={self.padding_mode!r}"
         return (
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
-            f"stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
+            f"stride={self.stride}, padding={self.padding!r}{mode}, dilation={self.dilation}, "
             f"{self._description()}, via={self.via!r}"
         )
 
 
 def why_not_convertible(layer: torch.nn.Conv2d) -> str | None:
     """Return why a convolution has no sparse counterpart here, or None if it has one."""
-    if layer.groups != 1:
-        return f"it has {layer.groups} groups, expected 1"
-    if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
-        return f"its padding is {layer.padding!r} with {layer.padding_mode}, expected zeros"
-    return None
+    return None if layer.groups == 1 else f"it has {layer.groups} groups, expected 1"
+
+
+def _frame(
+    padding: Any, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return how many pixels are added above and below, and left and right."""
+    if padding == "same":
+        if stride != (1, 1):
+            raise ArgumentError(f"padding is 'same' with stride {stride}, expected (1, 1)")
+        # An odd number of pixels has its larger half behind, as in PyTorch.
+        total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+        return (total[0] // 2, -(-total[0] // 2)), (total[1] // 2, -(-total[1] // 2))
+    if isinstance(padding, str) and padding != "valid":
+        raise ArgumentError(f"padding is {padding!r}, expected integers, 'valid' or 'same'")
+    rows, columns = _as_pair("padding", 0 if padding == "valid" else padding, 0)
+    return (rows, rows), (columns, columns)
 
 
 def _as_pair(name: str, value: Any, minimum: int) -> tuple[int, int]:

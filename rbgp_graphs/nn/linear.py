@@ -38,9 +38,10 @@ class RBGP4Linear(CompactWeight):
     Raises
     ------
     ArgumentError
-        If neither or both of `pattern` and `sparsity` are given, or the shape does not fit.
+        If neither or both of `pattern` and `sparsity` are given, or the shape does not fit, or
+        there are options besides a pattern.
     ArgumentTypeError
-        If `pattern` is not an RBGP4.
+        If `pattern` is not an RBGP4, or an option is none of `rbgp_graphs.design`.
     InfeasibleError
         If no pattern has this shape and sparsity; names the nearest.
 
@@ -91,7 +92,8 @@ class RBGP4Linear(CompactWeight):
         Returns
         -------
         RBGP4Linear
-            With copies of the weights, on the same device and in the same dtype.
+            With copies of the weights, on the same device, in the same dtype and mode; what was
+            frozen (``requires_grad=False``) is. Hooks stay with the dense layer.
 
         Raises
         ------
@@ -118,8 +120,7 @@ class RBGP4Linear(CompactWeight):
             device=layer.weight.device,
             dtype=layer.weight.dtype,
         )
-        sparse.take_dense(layer.weight, layer.bias)
-        return sparse.train(layer.training)
+        return sparse._take_over(layer)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the product with the inputs.

@@ -4,34 +4,46 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-import functools
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
+from torch.nn.utils import parametrize
 
 from rbgp_graphs._validation import as_fraction_of_one, as_generator
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, InfeasibleError
 from rbgp_graphs.export import apply_mask
-from rbgp_graphs.nn.compact import choose_pattern
+from rbgp_graphs.graph import BipartiteGraph
+from rbgp_graphs.nn.compact import check_options
 from rbgp_graphs.nn.conv2d import RBGP4Conv2d, Via, why_not_convertible
 from rbgp_graphs.nn.linear import RBGP4Linear
-from rbgp_graphs.products import RBGP4, block_sparse, unstructured
+from rbgp_graphs.products import RBGP4, TensorProduct, block_sparse, unstructured
 from rbgp_graphs.selection import design
 from rbgp_graphs.selection.feasible import is_connectable
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from rbgp_graphs.graph import BipartiteGraph
-
+Mask = BipartiteGraph | TensorProduct
+Rule = float | Mapping[str, Any] | Mask | None
 Structure = Literal["rbgp4", "block", "unstructured"]
 Infeasible = Literal["raise", "nearest", "keep"]
 #: Sides of the dense blocks of a random block mask, tried in this order.
 _BLOCK_SIDES = (4, 2, 1)
+#: Where a module keeps its hooks, and what they are called.
+_HOOKS = {
+    "_forward_pre_hooks": "forward pre-hook",
+    "_forward_hooks": "forward hook",
+    "_backward_pre_hooks": "backward pre-hook",
+    "_backward_hooks": "backward hook",
+    "_state_dict_pre_hooks": "state dict pre-hook",
+    "_state_dict_hooks": "state dict hook",
+    "_load_state_dict_pre_hooks": "pre-hook of load_state_dict",
+    "_load_state_dict_post_hooks": "post-hook of load_state_dict",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +115,7 @@ class SparsifyReport:
 
 def sparsify(
     model: torch.nn.Module,
-    rules: float | Mapping[str, float | RBGP4 | None],
+    rules: float | Mapping[str, Rule],
     *,
     structure: Structure = "rbgp4",
     keep_first: bool = True,
@@ -120,17 +132,21 @@ def sparsify(
     ----------
     model : torch.nn.Module
         The model. It contains the layers; it is not one itself.
-    rules : float, or dict from str to float, RBGP4 or None
-        Patterns of layer names as in `fnmatch` (``"features.*"``) and what to do with the layers
-        they match: a share of zeros, a pattern, or None to stay dense. The last rule that
-        matches a layer counts; a layer without a rule stays dense. A number alone is meant for
-        all layers.
+    rules : float, or mapping of str to object
+        Glob patterns of names, as in `fnmatch`, and what they ask for, as in
+        `rbgp_graphs.export.masks_for_model`: a share of zeros; a dict of arguments of
+        `rbgp_graphs.design`, as ``{"sparsity": 0.9375, "objective": "speed"}``; a pattern or a
+        graph of the right shape; or None for a layer that stays dense. A layer is meant by its
+        own name or that of its weight (``"features.3"`` or ``"features.3.weight"``). The last
+        rule that matches a layer counts; a layer without one stays dense. A number alone is
+        meant for all layers.
     structure : {"rbgp4", "block", "unstructured"}
-        "rbgp4": layers with compact weights. The others keep the dense layers and put a random
-        mask with as many nonzeros on them, for comparison: "unstructured" ones of single
-        entries, "block" ones of dense blocks of 4 x 4, or of 2 x 2 or single entries where
-        those do not fit (see `rbgp_graphs.products.unstructured`,
-        `rbgp_graphs.products.block_sparse` and `rbgp_graphs.export.apply_mask`).
+        "rbgp4": layers with compact weights for all RBGP4 patterns. The others keep the dense
+        layers and put a random mask with as many nonzeros on them, for comparison:
+        "unstructured" ones of single entries, "block" ones of dense blocks of 4 x 4, or of 2 x 2
+        or single entries where those do not fit (see `rbgp_graphs.products.unstructured`,
+        `rbgp_graphs.products.block_sparse` and `rbgp_graphs.export.apply_mask`). A rule that is
+        a graph or another product always puts itself as a mask on the dense layer.
     keep_first, keep_last : bool
         Whether the first and the last of all these layers stay dense, whatever the rules say.
     infeasible : {"raise", "nearest", "keep"}
@@ -144,7 +160,7 @@ def sparsify(
         Source of randomness. Layers of equal shape and rule share one RBGP4 pattern; each
         random mask is drawn by itself.
     **options
-        Passed on to `rbgp_graphs.design`.
+        Passed on to `rbgp_graphs.design`; a rule that is a dict goes before.
 
     Returns
     -------
@@ -154,18 +170,23 @@ def sparsify(
     Raises
     ------
     ArgumentTypeError
-        If an argument has the wrong type.
+        If an argument has the wrong type, or a dict has keys that `rbgp_graphs.design` does not
+        know.
     ArgumentError
-        If a rule matches no layer or its share of zeros or pattern does not fit. The model has
-        not changed then, nor after the next error.
+        If a rule matches no layer, or its share of zeros or pattern does not fit, or a layer
+        holds what would be lost: hooks, a parametrization, a mask of pruning, parameters or
+        buffers of its own. Take them off, or give the layer the rule None.
     InfeasibleError
         If a layer allows no such pattern and `infeasible` is "raise".
 
     Notes
     -----
-    Layers stay dense if they have groups or another padding than zeros, share their weight with
-    another layer, already have a parametrization, or are of a class derived from
-    `torch.nn.Linear` or `torch.nn.Conv2d`, whose users may rely on its weight.
+    After an error the model is as it was. New layers are on the device of the old ones and in
+    their dtype and mode, and what was frozen (``requires_grad=False``) is. Make the optimizer
+    afterwards: it would go on with the parameters of the old layers.
+
+    Layers stay dense if they have groups, share their weight with another layer, or are of a
+    class derived from `torch.nn.Linear` or `torch.nn.Conv2d`, whose users may rely on its weight.
 
     Examples
     --------
@@ -193,27 +214,35 @@ def sparsify(
         if value not in get_args(kind):
             allowed = ", ".join(repr(choice) for choice in get_args(kind))
             raise ArgumentError(f"{name} is {value!r}, expected one of {allowed}")
-    choose = functools.lru_cache(maxsize=None)(
-        functools.partial(_pattern_for, infeasible=infeasible, rng=rng, options=options)
-    )
-    plans = _plan(model, _as_rules(rules), keep_first, keep_last, choose)
+    check_options(options)
+    chooser = _Chooser(infeasible=infeasible, rng=rng, options=options)
+    plans = _plan(model, _as_rules(rules), keep_first, keep_last, chooser)
+    for plan in plans:
+        stays = structure != "rbgp4" or not isinstance(plan.mask, RBGP4)
+        held = None if plan.mask is None else _what_would_be_lost(plan.layer, stays=stays)
+        if held is not None:
+            raise ArgumentError(
+                f"layer {plan.name!r} has {held}, which would be lost; take it off, or give the "
+                "layer the rule None"
+            )
     generator = as_generator(rng)
     changes = []
     for plan in plans:
         changes.append(plan.as_change())
-        if plan.pattern is None:
+        if plan.mask is None:
             continue
-        if structure == "rbgp4":
-            _replace(model, plan.layer, _sparse_layer(plan.layer, plan.pattern, weights, via))
+        if not isinstance(plan.mask, RBGP4):
+            _mask(plan.layer, plan.mask, weights)
+        elif structure == "rbgp4":
+            _replace(model, plan.layer, _sparse_layer(plan.layer, plan.mask, weights, via))
         else:
-            mask = _random_mask(plan.pattern, structure, generator)
-            _mask(plan.layer, mask, weights)
+            _mask(plan.layer, _random_mask(plan.mask, structure, generator), weights)
     return SparsifyReport(layers=tuple(changes))
 
 
 # Planning -----------------------------------------------------------------------------------
 
-Rules = dict[str, float | RBGP4 | None]
+Rules = dict[str, dict[str, Any] | Mask | None]
 Layer = torch.nn.Linear | torch.nn.Conv2d
 
 
@@ -221,41 +250,42 @@ Layer = torch.nn.Linear | torch.nn.Conv2d
 class _Plan:
     name: str
     layer: Layer
-    pattern: RBGP4 | None
+    mask: Mask | None
     reason: str | None
 
     def as_change(self) -> LayerChange:
         rows, cols = _matrix_shape(self.layer)
-        dense = self.pattern is None
+        weights = rows * cols if self.mask is None else _num_nonzeros(self.mask)
         return LayerChange(
             name=self.name,
             shape=(rows, cols),
-            weights=rows * cols if self.pattern is None else self.pattern.nnz,
-            sparsity=0.0 if self.pattern is None else self.pattern.sparsity,
-            reason=self.reason if dense else None,
+            weights=weights,
+            sparsity=1 - weights / (rows * cols),
+            reason=self.reason if self.mask is None else None,
         )
 
 
 def _as_rules(rules: Any) -> Rules:
     if not isinstance(rules, Mapping):
-        return {"*": as_fraction_of_one("rules", rules)}
+        return {"*": {"sparsity": as_fraction_of_one("rules", rules)}}
     table: Rules = {}
     for glob, rule in rules.items():
         if not isinstance(glob, str):
             raise ArgumentTypeError(f"the rule {glob!r} is not named by a str")
-        if rule is None or isinstance(rule, RBGP4):
+        if rule is None or isinstance(rule, (BipartiteGraph, TensorProduct)):
             table[glob] = rule
-        else:
-            table[glob] = as_fraction_of_one(f"the rule for {glob!r}", rule)
+            continue
+        arguments = dict(rule) if isinstance(rule, Mapping) else {"sparsity": rule}
+        if "sparsity" not in arguments:
+            raise ArgumentTypeError(f"the rule for {glob!r} is {rule!r}, without a sparsity")
+        share = as_fraction_of_one(f"the rule for {glob!r}", arguments.pop("sparsity"))
+        check_options(arguments, f"the rule for {glob!r}: ")
+        table[glob] = {**arguments, "sparsity": share}
     return table
 
 
 def _plan(
-    model: torch.nn.Module,
-    rules: Rules,
-    keep_first: bool,
-    keep_last: bool,
-    choose: Callable[[int, int, float | RBGP4], RBGP4 | None],
+    model: torch.nn.Module, rules: Rules, keep_first: bool, keep_last: bool, chooser: _Chooser
 ) -> list[_Plan]:
     """Decide about every layer, without a change to the model."""
     layers = [
@@ -265,7 +295,7 @@ def _plan(
     ]
     names = [name for name, _ in layers]
     for glob in rules:
-        if not fnmatch.filter(names, glob):
+        if not any(_is_meant(glob, name) for name in names):
             raise ArgumentError(
                 f"the rule {glob!r} matches no linear layer or convolution; there are "
                 f"{', '.join(names) or 'none in the model'}"
@@ -277,8 +307,8 @@ def _plan(
     )
     plans = []
     for name, layer in layers:
-        matching = [rule for glob, rule in rules.items() if fnmatch.fnmatchcase(name, glob)]
-        rule = matching[-1] if matching else None
+        matching = [glob for glob in rules if _is_meant(glob, name)]
+        rule = rules[matching[-1]] if matching else None
         reason = _why_dense(layer, owners)
         if keep_first and name == names[0]:
             reason = "the first layer"
@@ -286,24 +316,57 @@ def _plan(
             reason = "the last layer"
         elif rule is None:
             reason = "no rule" if not matching else "the rule says so"
-        pattern = None
+        mask = None
         if reason is None and rule is not None:
             try:
-                pattern = choose(*_matrix_shape(layer), rule)
-            except (ArgumentError, InfeasibleError) as error:
+                mask = chooser.mask(*_matrix_shape(layer), matching[-1], rule)
+            except (ArgumentError, ArgumentTypeError, InfeasibleError) as error:
                 raise type(error)(f"layer {name!r}: {error}") from error
-            reason = "no such pattern" if pattern is None else None
-        plans.append(_Plan(name=name, layer=layer, pattern=pattern, reason=reason))
+            reason = "no such pattern" if mask is None else None
+        plans.append(_Plan(name=name, layer=layer, mask=mask, reason=reason))
     return plans
+
+
+def _is_meant(glob: str, name: str) -> bool:
+    return any(fnmatch.fnmatchcase(full, glob) for full in (name, f"{name}.weight"))
 
 
 def _why_dense(layer: Layer, owners: Counter[int]) -> str | None:
     """Return why a layer cannot become sparse, or None if it can."""
-    if type(layer) not in (torch.nn.Linear, torch.nn.Conv2d):
-        return f"a {type(layer).__name__}"
+    # A parametrized layer is of a class of its own, made from the one that it had.
+    kind = parametrize.type_before_parametrizations(layer)
+    if kind not in (torch.nn.Linear, torch.nn.Conv2d):
+        return f"a {kind.__name__}"
     if owners[id(layer.weight)] > 1:
         return "it shares its weight"
     return why_not_convertible(layer) if isinstance(layer, torch.nn.Conv2d) else None
+
+
+def _what_would_be_lost(layer: Layer, *, stays: bool) -> str | None:
+    """Return what a user has put on a layer that a sparse one would not have, or None.
+
+    A layer that stays and gets a mask keeps its hooks, but has one weight to mask.
+    """
+    if parametrize.is_parametrized(layer):
+        return "a parametrization"
+    own = {name for name, _ in layer.named_parameters(recurse=False)}
+    if "weight" not in own:
+        return f"a weight that is computed from {', '.join(sorted(own - {'bias'}))}"
+    own |= {name for name, _ in layer.named_buffers(recurse=False)}
+    own |= {name for name, _ in layer.named_children()}
+    if own - {"weight", "bias"}:
+        return f"{', '.join(sorted(own - {'weight', 'bias'}))} besides weight and bias"
+    if stays:
+        return None
+    for name, what in _HOOKS.items():
+        if getattr(layer, name, None):
+            return f"a {what}"
+    for parameter in layer.parameters(recurse=False):
+        if getattr(parameter, "_backward_hooks", None) or getattr(
+            parameter, "_post_accumulate_grad_hooks", None
+        ):
+            return "a hook on a parameter"
+    return None
 
 
 def _matrix_shape(layer: Layer) -> tuple[int, int]:
@@ -312,32 +375,48 @@ def _matrix_shape(layer: Layer) -> tuple[int, int]:
     return layer.out_channels, layer.in_channels // layer.groups * math.prod(layer.kernel_size)
 
 
-def _pattern_for(
-    rows: int,
-    cols: int,
-    rule: float | RBGP4,
-    *,
-    infeasible: Infeasible,
-    rng: Any,
-    options: dict[str, Any],
-) -> RBGP4 | None:
-    """Return the pattern of one layer, or None if it stays dense."""
-    if isinstance(rule, RBGP4):
-        return choose_pattern(rows, cols, rule, None)
-    try:
-        return design(rows, cols, rule, rng=rng, **options)
-    except InfeasibleError:
-        if infeasible == "raise":
-            raise
-    if infeasible == "keep":
+def _num_nonzeros(mask: Mask) -> int:
+    return mask.num_edges if isinstance(mask, BipartiteGraph) else mask.nnz
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Chooser:
+    """Chooses masks by rules, the same one for equal shapes under one rule."""
+
+    infeasible: Infeasible
+    rng: Any
+    options: dict[str, Any]
+    chosen: dict[tuple[int, int, str], RBGP4 | None] = field(default_factory=dict)
+
+    def mask(self, rows: int, cols: int, glob: str, rule: dict[str, Any] | Mask) -> Mask | None:
+        """Return the mask of a layer, or None if it stays dense."""
+        if not isinstance(rule, dict):
+            if rule.shape != (rows, cols):
+                raise ArgumentError(
+                    f"pattern has shape {rule.shape}, expected ({rows}, {cols}): outputs and inputs"
+                )
+            return rule
+        key = rows, cols, glob
+        if key not in self.chosen:
+            self.chosen[key] = self._design(rows, cols, {"rng": self.rng, **self.options, **rule})
+        return self.chosen[key]
+
+    def _design(self, rows: int, cols: int, arguments: dict[str, Any]) -> RBGP4 | None:
+        share = arguments.pop("sparsity")
+        try:
+            return design(rows, cols, share, **arguments)
+        except InfeasibleError:
+            if self.infeasible == "raise":
+                raise
+        if self.infeasible == "keep":
+            return None
+        step = cols // math.gcd(rows, cols)
+        first = math.ceil((1 - share) * cols / step) * step
+        for degree in range(first, cols, step):
+            if is_connectable(rows, cols, degree):
+                with contextlib.suppress(InfeasibleError):
+                    return design(rows, cols, 1 - degree / cols, **arguments)
         return None
-    step = cols // math.gcd(rows, cols)
-    first = math.ceil((1 - rule) * cols / step) * step
-    for degree in range(first, cols, step):
-        if is_connectable(rows, cols, degree):
-            with contextlib.suppress(InfeasibleError):
-                return design(rows, cols, 1 - degree / cols, rng=rng, **options)
-    return None
 
 
 # Changes ------------------------------------------------------------------------------------
@@ -377,9 +456,9 @@ def _random_mask(
     return block_sparse(rows, cols, pattern.sparsity, (side, side), rng=generator)
 
 
-def _mask(layer: Layer, mask: BipartiteGraph, weights: Literal["reset", "keep"]) -> None:
+def _mask(layer: Layer, mask: Mask, weights: Literal["reset", "keep"]) -> None:
     if weights == "reset":
-        bound = 1 / math.sqrt(mask.num_edges / mask.left)
+        bound = 1 / math.sqrt(max(_num_nonzeros(mask) / mask.shape[0], 1))
         for parameter in layer.parameters(recurse=False):
             torch.nn.init.uniform_(parameter, -bound, bound)
     apply_mask(layer, mask)

@@ -34,7 +34,7 @@ def right(pattern: rg.RBGP4, columns: int, product: Any, dtype: str) -> Any:
         "transposed": lambda: dense.astype(float).T @ gradient,
         "sampled": lambda: gradient @ X.T,
     }[product]()
-    return problem, result.astype(dtype)
+    return problem, result.astype(problem.dtype)
 
 
 @settings(max_examples=15)
@@ -42,7 +42,7 @@ def right(pattern: rg.RBGP4, columns: int, product: Any, dtype: str) -> Any:
     rbgp4_patterns(),
     st.integers(1, 20),
     st.sampled_from(PRODUCTS),
-    st.sampled_from(["float16", "float32", "float64"]),
+    st.sampled_from(["float16", "bfloat16", "float32", "float64"]),
 )
 def test_a_right_result_has_an_error_below_one_and_a_wrong_one_above(
     pattern: rg.RBGP4, columns: int, product: Any, dtype: str
@@ -65,6 +65,20 @@ def test_a_right_result_has_an_error_below_one_and_a_wrong_one_above(
         assert problem.error(wrong, "own") > 1
 
 
+@pytest.mark.parametrize(("dtype", "bits"), [("float16", 11), ("bfloat16", 8), ("float32", 24)])
+def test_what_rounding_explains_follows_the_dtype(dtype: str, bits: int) -> None:
+    problem, result = right(PATTERN, 5, "forward", dtype)
+    _, magnitude = problem._exact("pattern")
+    i, j = np.unravel_index(np.argmax(magnitude), magnitude.shape)
+    wrong = result.astype(float)
+    # The spacing of numbers with so many bits, for the result and for each term of a long sum.
+    shift = magnitude[i, j] * 2.0 ** (1 - bits)
+    wrong[i, problem._checked[j]] += shift / 8
+    assert problem.error(wrong, "own") <= 1
+    wrong[i, problem._checked[j]] += (PATTERN.row_degree + 4) * shift
+    assert problem.error(wrong, "own") > 1
+
+
 def test_masks_to_compare_with_have_the_density_of_the_pattern() -> None:
     parallel = rg.BipartiteGraph.from_edges([(0, 0), (1, 1)], shape=(2, 2))
     pattern = rg.RBGP4(parallel, (4, 1), rg.complete(2, 2), (16, 16))
@@ -76,7 +90,7 @@ def test_masks_to_compare_with_have_the_density_of_the_pattern() -> None:
 
 
 @pytest.mark.parametrize("product", PRODUCTS)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
 def test_every_peer_that_is_here_is_right(product: Any, dtype: str) -> None:
     found = compare(random_matrix(PATTERN, dtype), 7, product=product, rounds=1)
     assert found.own.name == "rbgp_graphs"

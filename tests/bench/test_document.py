@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import rbgp_graphs as rg
-from rbgp_graphs.bench import cases, document, run
+from rbgp_graphs.bench import cases, document, random_matrix, run
 from rbgp_graphs.bench.suites import SUITES, Case
 from rbgp_graphs.selection import Ceilings, predicted_seconds
 from rbgp_graphs.selection.cost_model import CPU, DEFAULT, document_with
@@ -86,6 +88,45 @@ def test_suites_are_known_by_name() -> None:
     assert {case.suite for case in cases()} == {*SUITES}
     with pytest.raises(rg.ArgumentError, match="there is no suite 'speed', only sparsity"):
         cases(("speed",))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_dtype_can_be_set_for_all_suites(dtype: str, quick: bool) -> None:
+    found = cases(quick=quick, dtype=dtype)
+    assert {case.dtype for case in found} == {dtype}
+    kept = {"layers"} if dtype == "float32" else set()
+    assert {case.suite for case in found} == {*SUITES} - {"layers"} | kept
+    dense = [case for case in found if case.peers is None or "numpy dense" in case.peers]
+    seconds = max(case.size**2 * case.columns for case in dense if case.suite != "dtype")
+    # NumPy takes seconds for a large dense product in float16, and only there.
+    assert (seconds > 1 << 27) == (dtype != "float16")
+
+
+def test_a_dtype_that_no_case_has_is_refused() -> None:
+    with pytest.raises(rg.ArgumentError, match="dtype is 'int8', expected one of float16"):
+        cases(dtype="int8")
+    with pytest.raises(rg.ArgumentError, match="the suites layers have no case in bfloat16"):
+        cases(("layers",), dtype="bfloat16")
+
+
+def test_bfloat16_is_measured_and_predicted(measured: Ceilings) -> None:
+    (case,) = run([replace(SMALL, dtype="bfloat16")], rounds=1)["cases"]
+    assert case["dtype"] == "bfloat16"
+    assert case["predicted_milliseconds"] == pytest.approx(
+        1e3 * predicted_seconds(SMALL.pattern, 8, dtype="bfloat16", device=measured)
+    )
+    assert all(m["error"] <= 1 for m in case["measurements"])
+
+
+def test_without_ml_dtypes_there_is_no_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert {case.dtype for case in cases(("dtype",))} == {"float16", "float32", "float64"}
+    with pytest.raises(rg.MissingDependencyError, match="needs ml_dtypes"):
+        cases(dtype="bfloat16")
+    with pytest.raises(rg.MissingDependencyError, match="needs ml_dtypes"):
+        random_matrix(SMALL.pattern, "bfloat16")
 
 
 @pytest.mark.parametrize("case", cases(quick=True), ids=str)

@@ -37,6 +37,12 @@ def test_the_document_is_the_one_of_the_library() -> None:
 
 
 @pytest.mark.usefixtures("small")
+def test_another_dtype_is_measured() -> None:
+    (case,) = document("bench", "size", "--rounds", "1", "--dtype", "bfloat16")["cases"]
+    assert (case["dtype"], case["rows"]) == ("bfloat16", 64)
+
+
+@pytest.mark.usefixtures("small")
 def test_a_file_is_replaced_only_by_force() -> None:
     Path("found.json").write_text("mine")
     result = rbgp("bench", "size", "-o", "found.json")
@@ -66,6 +72,7 @@ def test_tables_name_the_fastest_peer_of_a_kind_and_who_is_absent(files: Files) 
     [
         (["speed"], "'speed' is not one of"),
         (["--rounds", "0"], "0 is not in the range"),
+        (["--dtype", "int8"], "'int8' is not one of"),
         (["--backend", "abacus"], "'abacus' is not one of"),
         (["-o", "found.txt"], "found.txt"),
     ],

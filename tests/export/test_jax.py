@@ -36,6 +36,7 @@ def test_every_layout_holds_the_same_matrix(obj: Exportable, layout: Any) -> Non
         np.testing.assert_array_equal(mask.indices, weights.indices)
         if 0 not in obj.shape:
             np.testing.assert_array_equal(weights.todense(), dense_of(obj))
+        assert read_mask(mask) == read_mask(weights) == read_mask(dense_of(obj))
         return
     np.testing.assert_array_equal(weights, dense_of(obj))
     np.testing.assert_array_equal(mask, dense_of(obj) > 0)
@@ -50,6 +51,30 @@ def test_every_dtype_survives(layout: Any, dtype: str) -> None:
     assert weights.dtype == dtype
     full = weights if layout == "dense" else weights.todense()
     assert (full[PATTERN.mask()] == values.ravel()).all()
+    assert read_mask(weights) == read_mask(full.astype("float32"))
+
+
+def test_sparse_arrays_of_every_kind_are_read_as_masks() -> None:
+    from jax.experimental import sparse
+
+    dense = jnp.asarray(PATTERN.mask(), dtype="float32")
+    twice = jnp.array([[0, 0], [0, 1], [0, 1], [9, 9]])
+    sources = [
+        # With padding, which JAX marks by indices outside.
+        sparse.BCOO.fromdense(dense, nse=PATTERN.nnz + 3),
+        sparse.BCSR.fromdense(dense, nse=PATTERN.nnz + 3),
+        sparse.BCOO.fromdense(dense, n_batch=1),
+        sparse.BCOO.fromdense(dense, n_dense=1),
+        sparse.CSR.fromdense(dense),
+    ]
+    for source in sources:
+        assert read_mask(source) == read_mask(PATTERN)
+    summed = sparse.BCOO((jnp.array([1.0, 1.0, -1.0, 1.0]), twice), shape=(2, 2))
+    assert read_mask(summed).edges.tolist() == [[0, 0]]
+    with pytest.raises(ArgumentError, match=r"shape \(2, 2, 2\), 3 dimensions, expected 2"):
+        read_mask(sparse.BCOO.fromdense(jnp.ones((2, 2, 2))))
+    with pytest.raises(ArgumentTypeError, match="source of type .*Tracer"):
+        jax.jit(read_mask)(dense)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

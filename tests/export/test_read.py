@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -9,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
+from rbgp_graphs.constructions import complete
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, FormatError
-from rbgp_graphs.export import read_mask
+from rbgp_graphs.export import read_mask, read_masks
+from rbgp_graphs.gpu import RBGP4Matrix
 from rbgp_graphs.graph import BipartiteGraph
+from rbgp_graphs.products import RBGP4
 from rbgp_graphs.testing.strategies import bipartite_graphs
 
 
@@ -21,6 +26,7 @@ def test_arrays_of_every_kind_are_read(graph: BipartiteGraph) -> None:
     mask = matrix.toarray()
     sources: list[Any] = [mask, mask.astype(bool), mask.astype(np.int8), np.asfortranarray(mask)]
     sources += [matrix, matrix.tocoo(), matrix.tocsc(), sparse.csr_matrix(matrix)]
+    sources += [matrix.todok(), matrix.tolil(), sparse.bsr_array(matrix), mask.tolist()]
     for source in sources:
         assert read_mask(source) == graph
 
@@ -55,10 +61,40 @@ def test_bad_sources_are_refused(tmp_path: Path) -> None:
         read_mask(np.ones((2, 2, 2)))
     with pytest.raises(ArgumentError, match="NaN"):
         read_mask([[np.nan]])
-    for bad in (None, object(), [["a"]]):
-        with pytest.raises(ArgumentError):
+    for bad in (None, 5, b"mask.npz", object(), int, {1, 2}, iter([1]), [[object()]]):
+        kind = type(bad).__name__
+        with pytest.raises(ArgumentTypeError, match=f"source is a {kind}, expected a path, a mat"):
             read_mask(bad)
-    with pytest.raises(ArgumentTypeError, match="neither a path nor a matrix"):
+    with pytest.raises(ArgumentTypeError, match="matrix has dtype <U1, expected numbers"):
+        read_mask([["a"]])
+    with pytest.raises(ArgumentError, match=r"shape \(0,\), 1 dimensions, expected 2$"):
+        read_mask([])
+    with pytest.raises(ArgumentTypeError, match="type list is neither a path nor a matrix that"):
         read_mask([[1], [1, 2]])
+    with pytest.raises(ArgumentError, match="3 dimensions, expected 2"):
+        read_mask(sparse.coo_array(np.ones((2, 2, 2))))
+    forged = sparse.csc_array(np.eye(3))
+    forged.indices[1] = 10**6
+    with pytest.raises(ArgumentError, match="csc_array: the sparse array has an index outside 3"):
+        read_mask(forged)
+
+
+def test_patterns_and_what_has_one_are_read() -> None:
+    pattern = RBGP4(complete(2, 2), (2, 1), read_mask(np.eye(2)), (1, 2))
+    matrix = RBGP4Matrix(pattern, np.zeros((pattern.rows, pattern.row_degree)))
+    for source in (pattern, matrix, read_mask(pattern), read_mask(pattern.mask())):
+        assert read_mask(source) == read_mask(pattern.mask())
+
+
+def test_an_object_of_a_library_that_is_half_imported_is_no_trap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("torch", "tensorflow", "networkx", "igraph", "onnx"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    assert read_mask(np.eye(2)).num_edges == 2
+    assert read_masks({"a": np.eye(2)})["a"].num_edges == 2
+
+
+def test_a_limit_of_nothing_is_refused() -> None:
     with pytest.raises(ArgumentError, match="max_bytes is 0"):
         read_mask([[1]], max_bytes=0)

@@ -31,6 +31,7 @@ def test_tensorflow_holds_the_same_matrix() -> None:
                 weights = to_tensorflow(obj, values)
                 assert weights.dtype == dtype and weights.indices.dtype == tf.int64
                 assert weights.shape == obj.shape
+                assert read_mask(weights) == read_mask(full)
                 found = tf.sparse.to_dense(weights, validate_indices=True).numpy()
                 np.testing.assert_array_equal(found, full)
                 dense = to_tensorflow(obj, values, layout="dense")

@@ -32,8 +32,7 @@ def test_every_layout_holds_the_same_matrix(obj: Exportable, layout: Any) -> Non
     weights = to_torch(obj, values_of(obj), layout=layout)
     assert weights.dtype == torch.float64
     np.testing.assert_array_equal(dense(weights), dense_of(obj))
-    if layout == "strided":
-        assert read_mask(mask) == read_mask(weights) == read_mask(dense_of(obj))
+    assert read_mask(mask) == read_mask(weights) == read_mask(dense_of(obj))
 
 
 def dense(tensor: Any) -> Any:
@@ -55,6 +54,49 @@ def test_every_dtype_survives(layout: Any, dtype: str) -> None:
     assert (tensor.to_dense()[torch.from_numpy(PATTERN.mask())] == values.ravel()).all()
     converted = to_torch(PATTERN, values.float(), layout=layout, dtype=kind)
     assert (converted.to_dense() == tensor.to_dense()).all()
+    # The first value is a stored zero.
+    mask = PATTERN.mask()
+    mask[0, np.flatnonzero(mask[0])[0]] = False
+    assert read_mask(tensor) == read_mask(mask)
+
+
+def test_tensors_of_every_kind_are_read_as_masks() -> None:
+    dense = to_torch(PATTERN, values_of(PATTERN, np.float32))
+    coo = to_torch(PATTERN, layout="coo", dtype=torch.float32)
+    sources = [
+        torch.nn.Parameter(dense),
+        dense.T.contiguous().T,
+        torch._neg_view(dense),
+        dense.to(torch.float8_e4m3fn),
+        dense.to_sparse().requires_grad_(),
+        coo + 2 * coo,
+        dense.to_sparse_csc(),
+        dense.to_sparse_bsc((1, 2)),
+    ]
+    for source in sources:
+        assert read_mask(source) == read_mask(PATTERN)
+    assert read_mask(torch.sparse_coo_tensor([[0, 0], [1, 1]], [1.0, -1.0], (2, 2))).num_edges == 0
+
+
+def test_tensors_that_are_no_masks_are_refused() -> None:
+    ones = torch.ones(2, 2)
+    for source, message in (
+        (ones.to("meta"), "source is a meta tensor"),
+        (torch.quantize_per_tensor(ones, 0.1, 0, torch.qint8), "source is a quantized tensor"),
+        (ones * torch.nan, "NaN"),
+        (ones.to_sparse() * torch.nan, "NaN"),
+        (torch.ones(2, 2, 3), r"shape \(2, 2, 3\), 3 dimensions, expected 2; flatten it with"),
+        (torch.ones(2, 2, 3).to_sparse(), "3 dimensions, expected 2"),
+        (ones.to_sparse(1), "hybrid tensor with 1 dense dimensions"),
+        (torch.tensor(1), r"shape \(\), 0 dimensions|is a Tensor"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            read_mask(source)
+    for columns, pointers in (([5, 0], [0, 1, 2]), ([-1, 0], [0, 1, 2]), ([0, 0], [0, 9, 2])):
+        with torch.sparse.check_sparse_tensor_invariants(False):
+            forged = torch.sparse_csr_tensor(pointers, columns, [1.0, 1.0], (2, 2))
+        with pytest.raises(ArgumentError, match="source of type Tensor: "):
+            read_mask(forged)
 
 
 def test_the_blocks_of_bsr_are_those_of_the_pattern() -> None:
@@ -192,15 +234,47 @@ def test_state_dicts_go_from_each_convention_to_the_other() -> None:
     assert convert_state_dict(state) == state
 
 
+def other_state() -> dict[str, Any]:
+    """Return entries of ordinary checkpoints whose names look like those of masked weights."""
+    normed = torch.nn.utils.parametrizations.spectral_norm(linear())
+    return {
+        "attention.causal_mask": torch.ones(1, 1, 4, 4, dtype=torch.bool),
+        "attention.attn_mask": None,
+        "image_orig": torch.ones(4, 4),
+        "parametrizations.gain.0.mask": torch.ones(2, 2),
+        "x_orig": 3,
+        "x_mask": 4,
+        **torch.nn.utils.spectral_norm(linear()).state_dict(prefix="old."),
+        **normed.state_dict(prefix="new."),
+        **torch.nn.utils.parametrizations.weight_norm(linear()).state_dict(prefix="wn."),
+    }
+
+
+@pytest.mark.parametrize("to", ["parametrize", "prune", "dense"])
+def test_ordinary_entries_pass_through(to: Any) -> None:
+    state = other_state()
+    result = convert_state_dict(state, to)
+    assert [*result.items()] == [*state.items()]
+    both = {**state, **apply_mask(linear(), PATTERN).state_dict(prefix="m.")}
+    converted = convert_state_dict(both, to)
+    assert {key: converted[key] for key in state} == state
+    assert len(converted) == len(state) + (2 if to == "dense" else 3)
+
+
 def test_broken_state_dicts_are_refused() -> None:
     ones = torch.ones(2, 2)
+    stem = "a.parametrizations.w"
     for state, message in (
-        ({"a.weight_orig": ones}, "has 'a.weight_orig' but not 'a.weight_mask'"),
-        ({"parametrizations.w.0.mask": ones}, "but not 'parametrizations.w.original'"),
         ({"w_orig": ones, "w_mask": ones[0]}, r"shape \(2, 2\) and its mask \(2,\)"),
+        ({"w": ones, "w_orig": ones, "w_mask": ones}, "'w_orig' and 'w', which get one name"),
+        ({"w_orig": ones.numpy(), "w_mask": ones}, "'w_orig' is a ndarray, expected a torch"),
+        (
+            {f"{stem}.original": ones, f"{stem}.0.mask": ones, f"{stem}.1._u": ones},
+            "a.w has other parametrizations beside its mask, as 'a.parametrizations.w.1._u'",
+        ),
     ):
         with pytest.raises(ArgumentError, match=message):
-            convert_state_dict(state)
+            convert_state_dict(state, "dense")
     with pytest.raises(ArgumentTypeError, match="state is a list"):
         convert_state_dict([])  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="to is 'plain', expected one of parametrize"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from rbgp_graphs import ArgumentError, ArgumentTypeError, complete
 from rbgp_graphs.nn import RBGP4Conv2d
-from rbgp_graphs.nn.conv2d import Via
+from rbgp_graphs.nn.conv2d import PaddingMode, Via
 from rbgp_graphs.products import RBGP4
 from tests.nn.small import normal, plain
 
@@ -56,6 +56,36 @@ def test_both_ways_compute_what_the_dense_convolution_computes(
     assume(reach[0] <= 9 + 2 * padding[0] and reach[1] <= 8 + 2 * padding[1])
     for layer in layers:
         torch.testing.assert_close(layer(x), dense_result(layer, x))
+
+
+# PyTorch's own layer copies its input for even kernels, and says so.
+@pytest.mark.filterwarnings("ignore:Using padding='same':UserWarning")
+@settings(max_examples=20)
+@given(
+    st.one_of(st.sampled_from(["same", "valid"]), two),
+    st.sampled_from(get_args(PaddingMode)),
+    two,
+    st.sampled_from([(2, 2), (1, 4), (4, 1)]),
+    st.sampled_from(get_args(Via)),
+)
+def test_every_padding_of_pytorch_is_taken_over(
+    padding: Any, mode: Any, dilation: tuple[int, int], kernel: tuple[int, int], via: Via
+) -> None:
+    places: dict[str, Any] = {"padding": padding, "padding_mode": mode}
+    places["dilation"] = tuple(d + 1 for d in dilation)
+    dense = torch.nn.Conv2d(3, 16, kernel, dtype=torch.float64, **places)
+    layer = RBGP4Conv2d.from_dense(dense, plain(), via)
+    assert layer.padding == dense.padding
+    with torch.no_grad():
+        dense.weight.copy_(layer.to_dense().view_as(dense.weight))
+    x = normal(2, 3, 10, 11)
+    torch.testing.assert_close(layer(x), dense(x))
+
+
+@pytest.mark.parametrize("via", ["unfold", "dense"])
+def test_the_shape_is_known_without_a_computation(via: Via) -> None:
+    layer = RBGP4Conv2d(3, 16, 2, plain(), via=via, padding="same", device="meta")
+    assert layer(torch.empty(5, 3, 6, 7, device="meta")).shape == (5, 16, 6, 7)
 
 
 @pytest.mark.parametrize("via", ["unfold", "dense"])
@@ -118,12 +148,23 @@ def test_a_dense_convolution_is_taken_over_at_the_nonzeros() -> None:
             ArgumentError,
             "2 groups",
         ),
+        (lambda: small_layer(padding="full"), ArgumentError, "'valid' or 'same'"),
+        (lambda: small_layer(padding="same", stride=2), ArgumentError, r"with stride \(2, 2\)"),
+        (lambda: small_layer(padding_mode="mirror"), ArgumentError, "padding_mode is 'mirror'"),
         (
-            lambda: RBGP4Conv2d.from_dense(
-                torch.nn.Conv2d(3, 16, 2, padding_mode="circular"), plain()
-            ),
+            lambda: RBGP4Conv2d(3, 16, 2, sparsity=0.5, groups=2),
+            ArgumentTypeError,
+            "no argument 'groups'",
+        ),
+        (
+            lambda: small_layer(padding=5, padding_mode="reflect")(normal(2, 3, 5, 5)),
             ArgumentError,
-            "circular",
+            "too small for padding",
+        ),
+        (
+            lambda: small_layer(padding=6, padding_mode="circular")(normal(2, 3, 5, 5)),
+            ArgumentError,
+            "too small for padding",
         ),
         (
             lambda: RBGP4Conv2d.from_dense(torch.nn.Linear(1, 1), plain()),  # type: ignore[arg-type]

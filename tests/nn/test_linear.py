@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import io
 import pickle
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
 
 from rbgp_graphs import ArgumentError, ArgumentTypeError, FormatError, InfeasibleError, design
@@ -193,6 +195,31 @@ def test_autocast_computes_in_its_dtype_and_keeps_the_parameters(dtype: torch.dt
     assert layer.values.grad.dtype == torch.float32
 
 
+# Tensors without content --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("via", ["meta", "fake"])
+def test_shapes_are_known_without_a_computation(via: str) -> None:
+    device = "meta" if via == "meta" else None
+    with FakeTensorMode() if via == "fake" else contextlib.nullcontext():
+        layer = RBGP4Linear(64, 32, sparsity=0.75, device=device)
+        x = torch.empty(5, 3, 64, device=device, requires_grad=True)
+        y = layer(x)
+        y.sum().backward()
+    assert y.shape == (5, 3, 32)
+    assert y.device == layer.values.device
+    assert x.grad is not None
+    assert layer.values.grad is not None
+    assert (x.grad.shape, layer.values.grad.shape) == (x.shape, layer.values.shape)
+
+
+def test_a_layer_without_content_gets_it_later() -> None:
+    layer = RBGP4Linear(64, 32, sparsity=0.75, device="meta").to_empty(device="cpu")
+    layer.load_state_dict(RBGP4Linear(64, 32, sparsity=0.75).state_dict())
+    x = normal(2, 64, dtype=torch.float32)
+    torch.testing.assert_close(layer(x), functional.linear(x, layer.to_dense(), layer.bias))
+
+
 # Conversion and errors ----------------------------------------------------------------------
 
 
@@ -206,6 +233,16 @@ def test_a_dense_layer_is_taken_over_at_the_nonzeros() -> None:
     assert not layer.training
     gradient = torch.autograd.grad(layer.to_dense().sum(), layer.values)[0]
     assert (gradient == 1).all()
+
+
+@pytest.mark.parametrize("frozen", ["weight", "bias"])
+def test_what_is_frozen_stays_frozen(frozen: str) -> None:
+    dense = torch.nn.Linear(64, 64)
+    dense.get_parameter(frozen).requires_grad_(False)
+    layer = RBGP4Linear.from_dense(dense, twin_pattern())
+    assert layer.bias is not None
+    assert layer.values.requires_grad == (frozen != "weight")
+    assert layer.bias.requires_grad == (frozen != "bias")
 
 
 def test_the_representation_says_what_it_is() -> None:
@@ -225,6 +262,8 @@ def test_the_representation_says_what_it_is() -> None:
         ((0, 64), {"sparsity": 0.5}, ArgumentError, "cols is 0"),
         ((64, 64), {"sparsity": 1.5}, ArgumentError, "sparsity is 1.5"),
         ((64, 64), {"sparsity": 0.99}, InfeasibleError, "nearest"),
+        ((64, 64), {"sparsity": 0.5, "row_grop": 2}, ArgumentTypeError, "'row_grop'; design takes"),
+        ((64, 64, twin_pattern()), {"row_group": 2}, ArgumentError, "row_group given with a"),
     ],
 )
 def test_wrong_arguments_are_refused(

@@ -9,8 +9,17 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
-from rbgp_graphs import ArgumentError, ArgumentTypeError, InfeasibleError, design
+from rbgp_graphs import (
+    ArgumentError,
+    ArgumentTypeError,
+    BipartiteGraph,
+    InfeasibleError,
+    design,
+    random_biregular,
+)
+from rbgp_graphs.export import masks_for_model, to_numpy
 from rbgp_graphs.nn import RBGP4Conv2d, RBGP4Linear, sparsify
 from rbgp_graphs.nn.sparsification import Structure
 
@@ -154,6 +163,88 @@ def test_the_nearest_possible_share_of_zeros_is_found() -> None:
     assert report.layers[1].sparsity == 1 - 2 / 16
 
 
+# What is on a layer -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("structure", get_args(Structure))
+def test_frozen_layers_stay_frozen_in_their_mode_and_dtype(structure: Structure) -> None:
+    model = network().double()
+    model[5].weight.requires_grad_(False)
+    model[2].bias.requires_grad_(False)
+    model[5].eval()
+    sparsify(model, 0.75, structure=structure)
+    frozen = [not p.requires_grad for k in (2, 5) for p in model[k].parameters()]
+    assert sorted(frozen) == [False, False, True, True]
+    assert not any(p.requires_grad for p in model[5].parameters() if p.ndim > 1)
+    assert [model[k].training for k in (2, 5)] == [True, False]
+    assert all(p.dtype == torch.float64 for p in model.parameters())
+
+
+halve: Any = prune.l1_unstructured  # It has no annotations.
+HELD: dict[str, Any] = {
+    "a forward hook": lambda layer: layer.register_forward_hook(print),
+    "a forward pre-hook": lambda layer: layer.register_forward_pre_hook(print),
+    "a backward hook": lambda layer: layer.register_full_backward_hook(print),
+    "a backward pre-hook": lambda layer: layer.register_full_backward_pre_hook(print),
+    "a state dict hook": lambda layer: layer.register_state_dict_post_hook(lambda *_: None),
+    "a state dict pre-hook": lambda layer: layer.register_state_dict_pre_hook(print),
+    "a pre-hook of load": lambda layer: layer.register_load_state_dict_pre_hook(print),
+    "a post-hook of load": lambda layer: layer.register_load_state_dict_post_hook(print),
+    "a hook on a parameter": lambda layer: layer.bias.register_hook(print),
+    "a weight that is computed from weight_orig": lambda layer: halve(layer, "weight", 0.5),
+    "a parametrization": nn.utils.parametrizations.weight_norm,
+    "scale besides weight": lambda layer: layer.register_buffer("scale", torch.ones(1)),
+}
+
+
+@pytest.mark.parametrize("held", HELD)
+def test_what_would_be_lost_is_named_and_nothing_changes(held: str) -> None:
+    model = network()
+    HELD[held](model[5])
+    before = repr(model)
+    with pytest.raises(ArgumentError, match=rf"layer '5' has {held}.*the rule None"):
+        sparsify(model, 0.75)
+    assert repr(model) == before
+    sparsify(model, {"*": 0.75, "5": None})
+    assert isinstance(model[2], RBGP4Conv2d)
+
+
+def test_a_layer_that_gets_a_mask_keeps_its_hooks() -> None:
+    model, seen = network(), []
+    model[5].register_forward_hook(lambda *_: seen.append(1))
+    sparsify(model, 0.75, structure="unstructured")
+    model(IMAGES)
+    assert seen == [1]
+    for structure in get_args(Structure):
+        with pytest.raises(ArgumentError, match="layer '2' has a parametrization"):
+            sparsify(model, 0.75, structure=structure)
+
+
+# Rules --------------------------------------------------------------------------------------
+
+
+def test_rules_mean_what_they_mean_for_masks() -> None:
+    pattern, graph = design(64, 64, 0.5), random_biregular(64, 64, 3)
+    rules: dict[str, Any] = {
+        "*.weight": 0.75,
+        "body.[12].*": {"sparsity": 0.875, "row_group": 1, "rng": 5},
+        "body.2.weight": None,
+        "body.3.*": pattern,
+        "body.4.weight": graph,
+    }
+    model = nn.ModuleDict({"body": nn.ModuleList([nn.Linear(64, 64) for _ in range(5)])})
+    masks = masks_for_model(model, rules)
+    report = sparsify(model, rules, keep_first=False, keep_last=False)
+    body: Any = model["body"]
+    assert {f"{layer.name}.weight": layer.sparsity for layer in report.layers} == {
+        **{name: 1 - to_numpy(mask).mean() for name, mask in masks.items()},
+        "body.2.weight": 0.0,
+    }
+    assert [body[k].pattern == masks[f"body.{k}.weight"] for k in (0, 1, 3)] == [True] * 3
+    assert type(body[2]) is nn.Linear
+    assert np.array_equal((body[4].weight != 0).numpy(), to_numpy(graph))
+
+
 @pytest.mark.parametrize(
     ("rules", "options", "error", "match"),
     [
@@ -162,6 +253,11 @@ def test_the_nearest_possible_share_of_zeros_is_found() -> None:
         ({"features.*": 0.5}, {}, ArgumentError, "matches no linear layer.*0, 2, 5, 7"),
         ({3: 0.5}, {}, ArgumentTypeError, "not named by a str"),
         ({"5": design(64, 64, 0.5)}, {}, ArgumentError, "layer '5': pattern has shape"),
+        ({"5": random_biregular(6, 6, 2)}, {}, ArgumentError, r"layer '5': .*expected \(64, 128\)"),
+        ({"5": {}}, {}, ArgumentTypeError, "without a sparsity"),
+        ({"5": {"sparsity": 0.5, "row": 1}}, {}, ArgumentTypeError, "rule for '5': .* 'row'"),
+        ({"5": {"sparsity": 0.5, "block": 3}}, {}, ArgumentTypeError, "layer '5': block"),
+        (0.5, {"row": 1}, ArgumentTypeError, "no argument 'row'"),
         (0.5, {"structure": "banded"}, ArgumentError, "structure is 'banded'"),
         (0.5, {"infeasible": "ignore"}, ArgumentError, "infeasible is 'ignore'"),
         (0.5, {"weights": "old"}, ArgumentError, "weights is 'old'"),
@@ -174,6 +270,14 @@ def test_wrong_arguments_change_nothing(
     with pytest.raises(error, match=match):
         sparsify(model, rules, **options)
     assert repr(model) == repr(network())
+
+
+def test_an_empty_graph_leaves_the_bias_alone() -> None:
+    model = nn.ModuleList([nn.Linear(4, 4)])
+    empty = BipartiteGraph.from_edges([], shape=(4, 4))
+    sparsify(model, {"0": empty}, keep_first=False, keep_last=False)
+    y = model[0](torch.ones(1, 4))
+    torch.testing.assert_close(y[0], model[0].bias)
 
 
 def test_a_model_is_needed() -> None:

@@ -96,9 +96,10 @@ def forward(
     out: Any,
     bias: Any,
     activation: str | None,
+    precision: str | None = None,
 ) -> None:
     """Write A X to `out` (see `rbgp_graphs.gpu.backend.Backend`)."""
-    _multiply(pattern, values, X, out, bias, activation, transposed=False)
+    _multiply(pattern, values, X, out, bias, activation, precision, transposed=False)
 
 
 def transposed(
@@ -108,17 +109,19 @@ def transposed(
     out: Any,
     bias: Any,
     activation: str | None,
+    precision: str | None = None,
 ) -> None:
     """Write the product of the transposed matrix and Y to `out`."""
-    _multiply(pattern, values, Y, out, bias, activation, transposed=True)
+    _multiply(pattern, values, Y, out, bias, activation, precision, transposed=True)
 
 
-def sampled(pattern: RBGP4, dY: Any, X: Any, out: Any) -> None:
+def sampled(pattern: RBGP4, dY: Any, X: Any, out: Any, precision: str | None = None) -> None:
     """Write the entries of dY times X transposed at the nonzeros to `out`."""
     device = _common_device(dY=dY, X=X, out=out)
     with _on(device):
         own, result = _products(device), _on_device(out, out.dtype, copy=False)
-        own.sampled(pattern, _on_device(dY, out.dtype), _on_device(X, out.dtype), result)
+        left, right = _on_device(dY, out.dtype), _on_device(X, out.dtype)
+        own.sampled(pattern, left, right, result, precision=precision)
         _bring_back(result, out)
 
 
@@ -136,6 +139,7 @@ def _multiply(
     out: Any,
     bias: Any,
     activation: str | None,
+    precision: str | None,
     *,
     transposed: bool,
 ) -> None:
@@ -150,6 +154,7 @@ def _multiply(
             None if bias is None else _on_device(bias, bias.dtype),
             activation,
             transposed=transposed,
+            precision=precision,
         )
         _bring_back(result, out)
 

@@ -226,10 +226,8 @@ def hopper_launch(
     tile: WarpgroupTile,
 ) -> Launch:
     """Plan a launch of the Hopper kernel (parameters as for `forward_launch`)."""
-    _, stored, total = NUMBER_TYPES[dtype]
     structure: dict[str, int | str] = {
-        "RBGP_STORED": stored,
-        "RBGP_SUM": total,
+        **NUMBER_TYPES[dtype].macros,
         "RBGP_SWAPPED": int(tile.swapped),
         "RBGP_BLOCKS": tile.blocks,
         "RBGP_NB": tile.step,

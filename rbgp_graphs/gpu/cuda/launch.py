@@ -3,14 +3,50 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
-#: Bytes of a number, the type that the kernels store it in, and the type of their sums.
+
+@dataclass(frozen=True, kw_only=True)
+class NumberType:
+    """How numbers are stored, multiplied and summed.
+
+    Attributes
+    ----------
+    bytes : int
+        Bytes of a stored number.
+    stored, total : str
+        The types of the kernels for stored numbers and for sums.
+    on_tensor_cores : bool
+        Whether the tensor cores of sm_80 multiply them.
+    operand_error : float
+        Relative error of an operand that is rounded before it is multiplied; 0 if none is.
+    """
+
+    bytes: int
+    stored: str
+    total: str
+    on_tensor_cores: bool = False
+    operand_error: float = 0.0
+
+    @property
+    def macros(self) -> dict[str, int | str]:
+        """The macros that tell a kernel its types."""
+        return {"RBGP_STORED": self.stored, "RBGP_SUM": self.total}
+
+
+#: What kernels compute with: dtypes of operands, and "tf32" for operands in float32 whose
+#: products may take the 10 bits of fraction that tensor cores multiply.
 NUMBER_TYPES = {
-    "float16": (2, "Half", "float"),
-    "bfloat16": (2, "BFloat16", "float"),
-    "float32": (4, "float", "float"),
-    "float64": (8, "double", "double"),
+    "float16": NumberType(bytes=2, stored="Half", total="float", on_tensor_cores=True),
+    "bfloat16": NumberType(bytes=2, stored="BFloat16", total="float", on_tensor_cores=True),
+    "tf32": NumberType(
+        bytes=4, stored="float", total="float", on_tensor_cores=True, operand_error=2.0**-11
+    ),
+    "float32": NumberType(bytes=4, stored="float", total="float"),
+    "float64": NumberType(bytes=8, stored="double", total="double"),
 }
+#: What a user may let operands in float32 be rounded to.
+PRECISIONS = ("tf32",)
 #: How the kernels number the functions that end a product.
 ACTIVATIONS: dict[str | None, int] = {None: 0, "relu": 1, "gelu": 2, "silu": 3}
 #: Widest load and store of a thread.
@@ -44,6 +80,8 @@ class Launch:
         Dynamic shared memory of a block.
     options : tuple of str
         What else the compiler has to be told.
+    operand_error : float
+        As in `NumberType`, of what the kernel multiplies.
     """
 
     kernel: str
@@ -54,6 +92,7 @@ class Launch:
     threads: int
     shared_bytes: int = 0
     options: tuple[str, ...] = ()
+    operand_error: float = 0.0
     macros: dict[str, int | str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -70,6 +109,19 @@ class Launch:
         """A short name: the kernel and its structure."""
         words = (f"{k.removeprefix('RBGP_').lower()}={v}" for k, v in self.structure.items())
         return f"{self.kernel}({', '.join(words)})"
+
+
+def number_type(dtype: Any, precision: str | None = None) -> str:
+    """Return the key in `NUMBER_TYPES` of operands of a dtype.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> number_type(np.dtype(np.float32)), number_type(np.dtype(np.float32), "tf32")
+    ('float32', 'tf32')
+    """
+    name: str = dtype.name
+    return precision if precision is not None and name == "float32" else name
 
 
 def grid_batches(batches: int) -> int:

@@ -19,6 +19,7 @@ from rbgp_graphs.gpu.cuda.portable import ForwardTile, SampledTile
 from rbgp_graphs.gpu.cuda.sampled_tensor_core import SampledWarpTile
 from rbgp_graphs.gpu.cuda.tables import Dimensions
 from rbgp_graphs.gpu.cuda.tensor_core import WarpTile
+from rbgp_graphs.gpu.cuda.warp import step_length
 
 #: Bytes that a multiprocessor reads in a clock from the L2 and from shared memory, the clocks
 #: until what was asked for is there, and those that a barrier takes.
@@ -77,16 +78,16 @@ def work(plan: Plan, problem: Problem) -> Work:
     >>> round(work(plan, problem).intensity, 1)  # 128 rows and 256 columns for each sum
     85.3
     """
-    size, number = problem.size, NUMBER_TYPES[problem.dtype][0]
+    size, number = problem.size, NUMBER_TYPES[problem.dtype].bytes
     tile = plan.tile
     if isinstance(tile, WarpgroupTile):
         return _hopper_work(tile, size)
     if isinstance(tile, WarpTile):
-        return _warp_work(tile, size)
+        return _warp_work(tile, size, problem.dtype)
     if isinstance(tile, ForwardTile):
         return _forward_work(tile, size, number)
     if isinstance(tile, SampledWarpTile):
-        return _sampled_warp_work(tile, size, problem.n * problem.batches)
+        return _sampled_warp_work(tile, size, problem.dtype, problem.n * problem.batches)
     return _sampled_work(tile, size, number, problem.n * problem.batches)
 
 
@@ -133,7 +134,8 @@ def _operations(kernel: str, dtype: str, capability: tuple[int, int]) -> float:
         return 4096
     if kernel in ("tensor_core", "sampled_tensor_core"):
         # On Hopper mma.sync reaches 5/8 of what wgmma does.
-        return {8: 2048 if capability == (8, 0) else 1024, 9: 2560}.get(capability[0], 1024)
+        found = {8: 2048 if capability == (8, 0) else 1024, 9: 2560}.get(capability[0], 1024)
+        return found / (2 if dtype == "tf32" else 1)
     if dtype == "float64":
         return {(7, 0): 64, (8, 0): 64, (9, 0): 128}.get(capability, 4)
     return 256 if capability >= (8, 6) else 128
@@ -157,16 +159,17 @@ def _forward_work(tile: ForwardTile, size: Dimensions, number: int) -> Work:
     )
 
 
-def _warp_work(tile: WarpTile, size: Dimensions) -> Work:
-    chunk = tile.chunk(size)
+def _warp_work(tile: WarpTile, size: Dimensions, dtype: str) -> Work:
+    chunk, step = tile.chunk(size), step_length(dtype)
+    number = NUMBER_TYPES[dtype].bytes
     stages = -(-size.row_degree // chunk)
-    steps = stages * -(-chunk // 16)
+    steps = stages * -(-chunk // step)
     rows = tile.groups * tile.rows
     operand_rows = tile.groups * size.row_degree if tile.compact else size.pairs * size.slab
     fragments = 512 * tile.column_steps + 256 * tile.row_steps
     return Work(
-        operations=2.0 * rows * tile.columns * 16 * steps,
-        loaded_bytes=2.0 * (operand_rows * tile.columns + rows * size.row_degree),
+        operations=2.0 * rows * tile.columns * step * steps,
+        loaded_bytes=float(number) * (operand_rows * tile.columns + rows * size.row_degree),
         shared_bytes=float(tile.threads // 32 * steps * fragments),
         stages=stages,
         sums=4 * tile.row_steps * tile.column_steps,
@@ -202,14 +205,15 @@ def _sampled_work(tile: SampledTile, size: Dimensions, number: int, columns: int
     )
 
 
-def _sampled_warp_work(tile: SampledWarpTile, size: Dimensions, columns: int) -> Work:
+def _sampled_warp_work(tile: SampledWarpTile, size: Dimensions, dtype: str, columns: int) -> Work:
+    step, number = step_length(dtype), NUMBER_TYPES[dtype].bytes
     rows = tile.groups * tile.rows
     operand_rows = tile.pairs * size.slab if tile.pairs else tile.groups * tile.values
     fragments = 512 * tile.value_steps + 256 * tile.row_steps
     return Work(
         operations=2.0 * rows * tile.values * columns,
-        loaded_bytes=2.0 * (operand_rows + rows) * columns,
-        shared_bytes=float(tile.threads // 32 * -(-columns // 16) * fragments),
+        loaded_bytes=float(number) * (operand_rows + rows) * columns,
+        shared_bytes=float(tile.threads // 32 * -(-columns // step) * fragments),
         stages=-(-columns // tile.columns),
         sums=4 * tile.row_steps * tile.value_steps,
     )

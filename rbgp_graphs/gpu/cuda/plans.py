@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from rbgp_graphs.gpu.cuda import hopper, tensor_core
+from rbgp_graphs.gpu.cuda import hopper
 from rbgp_graphs.gpu.cuda.hopper import WarpgroupTile, hopper_launch, hopper_misfit
 from rbgp_graphs.gpu.cuda.launch import NUMBER_TYPES, VECTOR_BYTES, Launch
 from rbgp_graphs.gpu.cuda.machine import Machine
@@ -30,6 +30,7 @@ from rbgp_graphs.gpu.cuda.sampled_tensor_core import (
 )
 from rbgp_graphs.gpu.cuda.tables import Dimensions
 from rbgp_graphs.gpu.cuda.tensor_core import WarpTile, tensor_core_launch, warp_tile, warp_tiles
+from rbgp_graphs.gpu.cuda.warp import suits
 
 Tile = ForwardTile | SampledTile | WarpTile | WarpgroupTile | SampledWarpTile
 
@@ -45,7 +46,7 @@ class Problem:
     size : Dimensions
         The pattern.
     dtype : str
-        Of all operands.
+        Of all operands; "tf32" for float32 where products may be rounded.
     n, batches : int
         Columns of an operand, and how many operands there are.
     rows_aligned : bool
@@ -62,7 +63,7 @@ class Problem:
     @property
     def pieces_fit(self) -> bool:
         """Whether rows consist of whole pieces of 16 bytes, so that none reaches past an end."""
-        return self.rows_aligned and not self.n * NUMBER_TYPES[self.dtype][0] % VECTOR_BYTES
+        return self.rows_aligned and not self.n * NUMBER_TYPES[self.dtype].bytes % VECTOR_BYTES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,14 +129,14 @@ def _usual(
     problem: Problem, capability: tuple[int, int], limit: int
 ) -> tuple[tuple[str, Tile | None], ...]:
     size, dtype, n = problem.size, problem.dtype, problem.n
-    has_cores = tensor_core.suits(dtype, capability)
+    has_cores = suits(dtype, capability)
     if problem.product == "sampled":
-        cores = sampled_warp_tile(size, n, limit) if has_cores else None
+        cores = sampled_warp_tile(size, dtype, n, limit) if has_cores else None
         return ("sampled_tensor_core", cores), ("sampled", sampled_tile(size, dtype, n, limit))
     boxes = None
     if _suits_hopper(problem, capability):
         boxes = next(hopper.fitting_tiles(size, n), None)
-    cores_tile = warp_tile(size, n, limit) if has_cores else None
+    cores_tile = warp_tile(size, dtype, n, limit) if has_cores else None
     portable = forward_tile(size, dtype, n, limit)
     return ("hopper", boxes), ("tensor_core", cores_tile), ("forward", portable)
 
@@ -143,7 +144,7 @@ def _usual(
 def all_plans(problem: Problem, machine: Machine) -> Iterator[Plan]:
     """Yield every plan that a tuner may try; the usual ones are among them or come close."""
     size, dtype, n = problem.size, problem.dtype, problem.n
-    limit, has_cores = machine.shared_limit, tensor_core.suits(dtype, machine.capability)
+    limit, has_cores = machine.shared_limit, suits(dtype, machine.capability)
     tiles: list[tuple[str, Iterator[Tile]]] = []
     if problem.product == "sampled":
         if has_cores:

@@ -109,7 +109,7 @@ class SampledTile:
 
 def widest_vector(dtype: str, divisor: int) -> int:
     """Return how many numbers a thread loads in one piece, if that must divide `divisor`."""
-    count = VECTOR_BYTES // NUMBER_TYPES[dtype][0]
+    count = VECTOR_BYTES // NUMBER_TYPES[dtype].bytes
     while divisor % count:
         count //= 2
     return count
@@ -120,8 +120,8 @@ def forward_tile(size: Dimensions, dtype: str, n: int, shared_limit: int) -> For
 
     The rules come from the structure of the kernel, not from measurements.
     """
-    vector = min(VECTOR_BYTES // NUMBER_TYPES[dtype][0], power_of_two_from(n))
-    vectors = 1 if NUMBER_TYPES[dtype][0] == 2 or n <= vector else 2
+    vector = min(VECTOR_BYTES // NUMBER_TYPES[dtype].bytes, power_of_two_from(n))
+    vectors = 1 if NUMBER_TYPES[dtype].bytes == 2 or n <= vector else 2
     column_lanes = min(16, power_of_two_from(-(-n // (vector * vectors))))
     rows = min(8, power_of_two_from(size.group))
     row_lanes = min(_THREADS // column_lanes, power_of_two_from(-(-size.group // rows)))
@@ -155,9 +155,9 @@ def forward_tile(size: Dimensions, dtype: str, n: int, shared_limit: int) -> For
 
 def forward_tiles(size: Dimensions, dtype: str, n: int) -> Iterator[ForwardTile]:
     """Yield tiles that the forward kernel could compute, for a tuner to choose from."""
-    number_bytes, _, total = NUMBER_TYPES[dtype]
-    vector = min(VECTOR_BYTES // number_bytes, power_of_two_from(n))
-    most = _MOST_SUMS // (2 if total == "double" else 1)
+    number = NUMBER_TYPES[dtype]
+    vector = min(VECTOR_BYTES // number.bytes, power_of_two_from(n))
+    most = _MOST_SUMS // (2 if number.total == "double" else 1)
     for rows, vectors, lanes, threads in itertools.product(
         (1, 2, 4, 8), (1, 2), (8, 16, 32), (128, 256)
     ):
@@ -224,12 +224,11 @@ def forward_launch(
     (128, 256, 39936)
     """
     tile = forward_tile(size, dtype, n, shared_limit) if tile is None else tile
-    number_bytes, stored, total = NUMBER_TYPES[dtype]
+    number = NUMBER_TYPES[dtype]
     is_staged = tile.pairs > 0
     values_vector = widest_vector(dtype, size.pair) if is_staged else 1
     structure: dict[str, int | str] = {
-        "RBGP_STORED": stored,
-        "RBGP_SUM": total,
+        **number.macros,
         "RBGP_STAGED": int(is_staged),
         "RBGP_RT": tile.rows,
         "RBGP_NV": tile.vectors,
@@ -248,9 +247,9 @@ def forward_launch(
     }
     shared_bytes = 0
     if is_staged:
-        values_stride = _spread(tile.pairs * size.pair, values_vector, number_bytes)
-        values_offset = round_up(tile.pairs * size.slab * tile.columns * number_bytes, 16)
-        values_bytes = tile.groups * rows * values_stride * number_bytes
+        values_stride = _spread(tile.pairs * size.pair, values_vector, number.bytes)
+        values_offset = round_up(tile.pairs * size.slab * tile.columns * number.bytes, 16)
+        values_bytes = tile.groups * rows * values_stride * number.bytes
         index_offset = values_offset + round_up(values_bytes, 16)
         stage_bytes = round_up(index_offset + 4 * tile.groups * tile.pairs * size.di, 128)
         constants |= {
@@ -276,7 +275,7 @@ def forward_launch(
 
 def sampled_tile(size: Dimensions, dtype: str, n: int, shared_limit: int) -> SampledTile:
     """Choose a tile of the sampled kernel."""
-    vector = min(VECTOR_BYTES // NUMBER_TYPES[dtype][0], power_of_two_from(n))
+    vector = min(VECTOR_BYTES // NUMBER_TYPES[dtype].bytes, power_of_two_from(n))
     rows, values = (min(4, power_of_two_from(count)) for count in (size.group, size.pair))
     value_lanes = min(16, power_of_two_from(-(-size.pair // values)))
     row_lanes = min(_THREADS // value_lanes, 16, power_of_two_from(-(-size.group // rows)))
@@ -301,9 +300,9 @@ def sampled_tile(size: Dimensions, dtype: str, n: int, shared_limit: int) -> Sam
 
 def sampled_tiles(size: Dimensions, dtype: str, n: int) -> Iterator[SampledTile]:
     """Yield tiles that the sampled kernel could compute, for a tuner to choose from."""
-    number_bytes, _, total = NUMBER_TYPES[dtype]
-    vector = min(VECTOR_BYTES // number_bytes, power_of_two_from(n))
-    most = _MOST_SUMS // (4 if total == "double" else 2)
+    number = NUMBER_TYPES[dtype]
+    vector = min(VECTOR_BYTES // number.bytes, power_of_two_from(n))
+    most = _MOST_SUMS // (4 if number.total == "double" else 2)
     for rows, values, lanes, threads in itertools.product(
         (1, 2, 4, 8), (1, 2, 4, 8), (4, 8, 16), (128, 256)
     ):
@@ -341,11 +340,10 @@ def sampled_launch(
     One block walks over the whole batch.
     """
     tile = sampled_tile(size, dtype, n, shared_limit) if tile is None else tile
-    number_bytes, stored, total = NUMBER_TYPES[dtype]
+    number = NUMBER_TYPES[dtype]
     rows, values = tile.rows * tile.row_lanes, tile.values * tile.value_lanes
     structure: dict[str, int | str] = {
-        "RBGP_STORED": stored,
-        "RBGP_SUM": total,
+        **number.macros,
         "RBGP_STAGED": int(tile.staged),
         "RBGP_RT": tile.rows,
         "RBGP_KT": tile.values,
@@ -362,9 +360,9 @@ def sampled_launch(
     }
     shared_bytes = 0
     if tile.staged:
-        stride = _spread(tile.columns, tile.vector, number_bytes)
-        gradient_offset = round_up(size.slab * stride * number_bytes, 16)
-        stage_bytes = round_up(gradient_offset + tile.groups * rows * stride * number_bytes, 128)
+        stride = _spread(tile.columns, tile.vector, number.bytes)
+        gradient_offset = round_up(size.slab * stride * number.bytes, 16)
+        stage_bytes = round_up(gradient_offset + tile.groups * rows * stride * number.bytes, 128)
         constants |= {
             "RBGP_ROW_STRIDE": stride,
             "RBGP_DY_OFFSET": gradient_offset,
@@ -384,10 +382,9 @@ def sampled_launch(
 
 def transpose_launch(size: Dimensions, dtype: str) -> Launch:
     """Plan a launch of the kernel that orders values; `size` is that of the transposed pattern."""
-    _, stored, total = NUMBER_TYPES[dtype]
     return Launch(
         kernel="transpose",
-        structure={"RBGP_STORED": stored, "RBGP_SUM": total},
+        structure=NUMBER_TYPES[dtype].macros,
         constants=size.constants,
         blocks=-(-size.nnz // _THREADS),
         threads=_THREADS,

@@ -6,13 +6,13 @@ import functools
 import warnings
 import weakref
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
 from rbgp_graphs.gpu.cuda import gather
 from rbgp_graphs.gpu.cuda.checks import Checks, verdict_of
 from rbgp_graphs.gpu.cuda.choices import Choice, Choices, choice_key
 from rbgp_graphs.gpu.cuda.hopper import reaches
-from rbgp_graphs.gpu.cuda.launch import VECTOR_BYTES, Launch
+from rbgp_graphs.gpu.cuda.launch import PRECISIONS, VECTOR_BYTES, Launch, number_type
 from rbgp_graphs.gpu.cuda.machine import Machine
 from rbgp_graphs.gpu.cuda.plans import Plan, Problem, all_plans, usual_plans
 from rbgp_graphs.gpu.cuda.portable import transpose_launch
@@ -71,6 +71,7 @@ class Products:
         activation: str | None = None,
         *,
         transposed: bool = False,
+        precision: str | None = None,
     ) -> None:
         """Write f(A X + b) to `out`, or the same with the transposed matrix.
 
@@ -90,6 +91,8 @@ class Products:
             The function f.
         transposed : bool
             Whether A stands for its transpose.
+        precision : {"tf32"}, optional
+            Lets operands in float32 be rounded to tf32 before they are multiplied.
         """
         xp = self.machine.xp
         if transposed:
@@ -101,11 +104,14 @@ class Products:
         total = xp.float64 if out.dtype == xp.float64 else xp.float32
         offset = None if bias is None else xp.ascontiguousarray(bias, dtype=total)
         values = as_contiguous(self.machine, values)
-        self._forward(prepared, values, operand, result, offset, activation)
+        numbers = number_type(out.dtype, precision)
+        self._forward(prepared, numbers, values, operand, result, offset, activation)
         if self.machine.address(result) != self.machine.address(out):
             out[...] = result.reshape(out.shape)
 
-    def sampled(self, pattern: RBGP4, dY: Any, X: Any, out: Any) -> None:
+    def sampled(
+        self, pattern: RBGP4, dY: Any, X: Any, out: Any, *, precision: str | None = None
+    ) -> None:
         """Write the entries of dY times X transposed at the nonzeros to `out`.
 
         Parameters
@@ -118,6 +124,8 @@ class Products:
             Right operand.
         out : array, shape (rows, row_degree)
             The result, of the operands' dtype, summed over the leading axes.
+        precision : {"tf32"}, optional
+            As in `forward`.
         """
         xp = self.machine.xp
         prepared = self.prepare(pattern, transposed=False)
@@ -132,7 +140,7 @@ class Products:
         problem = Problem(
             product="sampled",
             size=prepared.size,
-            dtype=out.dtype.name,
+            dtype=number_type(out.dtype, precision),
             n=right.shape[2],
             batches=right.shape[0],
             rows_aligned=self._are_aligned(left, right),
@@ -191,21 +199,10 @@ class Products:
         of, aligned = self._checks, n * dtype.itemsize % VECTOR_BYTES == 0
         runs: list[tuple[Launch, Callable[..., str | None], tuple[Any, ...]]] = []
         for prepared in (plain, transposed):
-            problem = Problem(
-                product="forward",
-                size=prepared.size,
-                dtype=dtype.name,
-                n=n,
-                rows_aligned=aligned,
-            )
-            for plan in usual_plans(problem, self.machine):
-                launch = plan.launch(problem, activation)
+            for launch in self._launches("forward", prepared, dtype, n, aligned, activation):
                 runs.append((launch, of.forward, (prepared, dtype, n, activation)))
-        problem = Problem(
-            product="sampled", size=plain.size, dtype=dtype.name, n=n, rows_aligned=aligned
-        )
-        for plan in usual_plans(problem, self.machine):
-            runs.append((plan.launch(problem), of.sampled, (plain, dtype)))
+        for launch in self._launches("sampled", plain, dtype, n, aligned):
+            runs.append((launch, of.sampled, (plain, dtype)))
         ordering = transpose_launch(transposed.own_size, dtype.name)
         runs.append((ordering, of.transpose, (transposed, dtype)))
         verdicts = [
@@ -214,11 +211,35 @@ class Products:
         ]
         return [*verdicts, verdict_of("gather()", lambda: of.gather(pattern, plain))]
 
+    def _launches(
+        self,
+        product: Literal["forward", "sampled"],
+        prepared: Prepared,
+        dtype: Any,
+        n: int,
+        aligned: bool,
+        activation: str | None = None,
+    ) -> list[Launch]:
+        """Return a launch of each kernel that could compute a product, in any precision."""
+        found: list[Launch] = []
+        for precision in (None, *PRECISIONS):
+            problem = Problem(
+                product=product,
+                size=prepared.size,
+                dtype=number_type(dtype, precision),
+                n=n,
+                rows_aligned=aligned,
+            )
+            launches = (p.launch(problem, activation) for p in usual_plans(problem, self.machine))
+            found += (launch for launch in launches if launch not in found)
+        return found
+
     # Choice of a kernel ---------------------------------------------------------------------
 
     def _forward(
         self,
         prepared: Prepared,
+        numbers: str,
         values: Any,
         X: Any,
         Y: Any,
@@ -229,7 +250,7 @@ class Products:
         problem = Problem(
             product="forward",
             size=prepared.size,
-            dtype=X.dtype.name,
+            dtype=numbers,
             n=n,
             batches=batches,
             rows_aligned=self._are_aligned(X, Y),

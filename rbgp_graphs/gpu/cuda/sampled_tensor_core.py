@@ -10,14 +10,16 @@ from dataclasses import dataclass, replace
 from rbgp_graphs.gpu.cuda.launch import NUMBER_TYPES, Launch, power_of_two_from, round_up
 from rbgp_graphs.gpu.cuda.portable import widest_vector
 from rbgp_graphs.gpu.cuda.tables import Dimensions
+from rbgp_graphs.gpu.cuda.warp import (
+    FEW_BLOCKS_BYTES,
+    STEP_PLACES,
+    STEP_ROWS,
+    WARPS,
+    piece_length,
+)
 
-_NUMBER_BYTES = 2
-#: Warps of a block, where the pattern has work for so many.
-_WARPS = 8
-#: Rows and values that one instruction multiplies, and the length of its sums.
-_STEP_ROWS, _STEP_VALUES, _STEP_COLUMNS = 8, 16, 16
-#: Numbers that one row of a matrix of `ldmatrix` has.
-_PIECE = 8
+#: Columns of a stage are a multiple: a step of two-byte numbers, two of four-byte ones.
+_COLUMNS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +56,12 @@ class SampledWarpTile:
     @property
     def rows(self) -> int:
         """Rows of a group in one block."""
-        return _STEP_ROWS * self.row_steps * self.row_warps
+        return STEP_ROWS * self.row_steps * self.row_warps
 
     @property
     def values(self) -> int:
         """Values of a row that a block has places for."""
-        return _STEP_VALUES * self.value_steps * self.value_warps
+        return STEP_PLACES * self.value_steps * self.value_warps
 
     @property
     def threads(self) -> int:
@@ -67,25 +69,27 @@ class SampledWarpTile:
         return 32 * self.row_warps * self.value_warps * self.groups
 
 
-def sampled_warp_tile(size: Dimensions, n: int, shared_limit: int) -> SampledWarpTile | None:
+def sampled_warp_tile(
+    size: Dimensions, dtype: str, n: int, shared_limit: int
+) -> SampledWarpTile | None:
     """Choose a tile, or return None if no stage fits into shared memory.
 
     The rules come from the structure of the kernel, not from measurements.
     """
     for tile in _usual_tiles(size, n):
-        if sampled_tensor_core_launch(size, "float16", tile=tile).shared_bytes <= shared_limit:
+        if sampled_tensor_core_launch(size, dtype, tile=tile).shared_bytes <= shared_limit:
             return tile
     return None
 
 
 def _usual_tiles(size: Dimensions, n: int) -> Iterator[SampledWarpTile]:
     """Yield tiles, from the one with most reuse to the one with the smallest stage."""
-    row_steps = min(8, power_of_two_from(-(-size.group // _STEP_ROWS)))
-    row_warps = min(2, power_of_two_from(-(-size.group // (_STEP_ROWS * row_steps))))
-    steps = -(-size.row_degree // _STEP_VALUES)
+    row_steps = min(8, power_of_two_from(-(-size.group // STEP_ROWS)))
+    row_warps = min(2, power_of_two_from(-(-size.group // (STEP_ROWS * row_steps))))
+    steps = -(-size.row_degree // STEP_PLACES)
     value_steps = min(4, power_of_two_from(steps))
     value_warps = min(2, power_of_two_from(-(-steps // value_steps)))
-    most = max(1, _WARPS // (row_warps * value_warps))
+    most = max(1, WARPS // (row_warps * value_warps))
     groups = min(most, power_of_two_from(size.ui))
     halved = [groups >> shift for shift in range(groups.bit_length())]
     # Long stages for as many groups as possible first, short ones where nothing else fits.
@@ -98,7 +102,7 @@ def _usual_tiles(size: Dimensions, n: int) -> Iterator[SampledWarpTile]:
                 value_warps=value_warps,
                 groups=few,
                 pairs=0,
-                columns=min(columns, round_up(n, _STEP_COLUMNS)),
+                columns=min(columns, round_up(n, _COLUMNS)),
                 buffers=buffers,
             )
             yield _with_slabs(size, tile)
@@ -109,7 +113,7 @@ def _with_slabs(size: Dimensions, tile: SampledWarpTile) -> SampledWarpTile:
     pairs = min(size.pairs, tile.values // size.pair)
     if not pairs or tile.groups * size.di < size.vi:
         return tile
-    steps = -(-pairs * size.pair // (_STEP_VALUES * tile.value_warps))
+    steps = -(-pairs * size.pair // (STEP_PLACES * tile.value_warps))
     return replace(tile, value_steps=min(tile.value_steps, power_of_two_from(steps)), pairs=pairs)
 
 
@@ -118,9 +122,9 @@ def sampled_warp_tiles(size: Dimensions, n: int) -> Iterator[SampledWarpTile]:
     for row_steps, row_warps, value_steps, value_warps in itertools.product(
         (1, 2, 4, 8), (1, 2, 4), (1, 2, 4), (1, 2, 4)
     ):
-        rows = _STEP_ROWS * row_steps * row_warps
-        values = _STEP_VALUES * value_steps * value_warps
-        if rows >= 2 * size.group + _STEP_ROWS or values >= 2 * size.row_degree + _STEP_VALUES:
+        rows = STEP_ROWS * row_steps * row_warps
+        values = STEP_PLACES * value_steps * value_warps
+        if rows >= 2 * size.group + STEP_ROWS or values >= 2 * size.row_degree + STEP_PLACES:
             continue
         for warps, columns, buffers in itertools.product((4, 8), (32, 64, 128), (2, 3, 4)):
             groups = min(warps // (row_warps * value_warps), power_of_two_from(size.ui))
@@ -155,34 +159,34 @@ def sampled_tensor_core_launch(
     >>> from rbgp_graphs.products import RBGP4
     >>> sparse = random_biregular(32, 32, 8, rng=0)
     >>> size = dimensions(RBGP4(sparse, (64, 1), sparse, (1, 1)))
-    >>> tile = sampled_warp_tile(size, 1024, 96 * 1024)
+    >>> tile = sampled_warp_tile(size, "float16", 1024, 96 * 1024)
     >>> launch = sampled_tensor_core_launch(size, "float16", tile=tile)
     >>> launch.threads, launch.blocks, launch.constants["RBGP_CHUNK"]
     (128, 256, 64)
     """
-    _, stored, total = NUMBER_TYPES[dtype]
+    number, piece = NUMBER_TYPES[dtype], piece_length(dtype)
     compact = tile.pairs == 0
     chunk = min(tile.values, size.row_degree) if compact else tile.pairs * size.pair
     structure: dict[str, int | str] = {
-        "RBGP_STORED": stored,
-        "RBGP_SUM": total,
+        **number.macros,
         "RBGP_MR": tile.row_steps,
         "RBGP_MC": tile.value_steps,
-        "RBGP_GV": _PIECE if aligned else 1,
+        "RBGP_GV": piece if aligned else 1,
         "RBGP_KV": widest_vector(dtype, math.gcd(chunk, size.row_degree)),
         "RBGP_COMPACT": int(compact),
         "RBGP_BUFFERS": tile.buffers,
     }
-    # Odd multiples of 16 bytes send eight rows that ldmatrix reads at a time to different banks.
-    row_stride, result_stride = tile.columns + _PIECE, tile.values + _PIECE
+    row_stride, result_stride = tile.columns + piece, tile.values + piece
     operand_rows = tile.groups * tile.values if compact else tile.pairs * size.slab
-    gradient_offset = operand_rows * row_stride * _NUMBER_BYTES
+    gradient_offset = operand_rows * row_stride * number.bytes
     rows = tile.groups * tile.rows
-    stage_bytes = round_up(gradient_offset + rows * row_stride * _NUMBER_BYTES, 128)
+    stage_bytes = round_up(gradient_offset + rows * row_stride * number.bytes, 128)
     index_offset = tile.buffers * stage_bytes
     index_bytes = 4 * tile.groups * tile.values if compact else 0
+    shared_bytes = max(index_offset + index_bytes, rows * result_stride * number.bytes)
     constants = {
         **size.constants,
+        "RBGP_FEW_BLOCKS": int(shared_bytes > FEW_BLOCKS_BYTES),
         "RBGP_WR": tile.row_warps,
         "RBGP_WK": tile.value_warps,
         "RBGP_TG": tile.groups,
@@ -202,5 +206,6 @@ def sampled_tensor_core_launch(
         constants=constants,
         blocks=size.uo * parts * slices * -(-size.row_degree // chunk),
         threads=tile.threads,
-        shared_bytes=max(index_offset + index_bytes, rows * result_stride * _NUMBER_BYTES),
+        shared_bytes=shared_bytes,
+        operand_error=number.operand_error,
     )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rbgp_graphs.constructions import complete, cyclic_lift
-from rbgp_graphs.gpu.cuda import hopper, tensor_core
+from rbgp_graphs.gpu.cuda import hopper, warp
 from rbgp_graphs.gpu.cuda.machine import OLDEST_CAPABILITY, Machine, cupy_machine, why_missing
 from rbgp_graphs.gpu.cuda.products import Products
 from rbgp_graphs.gpu.cuda.verdicts import Verdicts
@@ -25,13 +25,13 @@ _KERNELS = (
     ),
     (
         "tensor_core",
-        tensor_core.OLDEST_CAPABILITY,
+        warp.OLDEST_CAPABILITY,
         "products in float16 and bfloat16 on tensor cores, sums in float32",
     ),
     ("forward", OLDEST_CAPABILITY, "products in all dtypes on CUDA cores"),
     (
         "sampled_tensor_core",
-        tensor_core.OLDEST_CAPABILITY,
+        warp.OLDEST_CAPABILITY,
         "sampled products in float16 and bfloat16 on tensor cores, sums in float32",
     ),
     ("sampled", OLDEST_CAPABILITY, "sampled products in all dtypes on CUDA cores"),

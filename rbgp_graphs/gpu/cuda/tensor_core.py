@@ -18,17 +18,21 @@ from rbgp_graphs.gpu.cuda.launch import (
 )
 from rbgp_graphs.gpu.cuda.portable import widest_vector
 from rbgp_graphs.gpu.cuda.tables import Dimensions
+from rbgp_graphs.gpu.cuda.warp import (
+    FEW_BLOCKS_BYTES,
+    STEP_PLACES,
+    STEP_ROWS,
+    WARPS,
+    piece_length,
+    step_length,
+    suits,
+)
 
-#: From here on the device has the instructions of the kernel.
-OLDEST_CAPABILITY = (8, 0)
-_DTYPES = ("float16", "bfloat16")
-_NUMBER_BYTES = 2
-#: Warps of a block, where the pattern has work for so many.
-_WARPS = 8
-#: Rows and columns that one instruction multiplies, and the length of its sums.
-_STEP_ROWS, _STEP_COLUMNS, _STEP_VALUES = 8, 16, 16
-#: Numbers that one row of a matrix of `ldmatrix` has, and that a thread stores in one piece.
-_PIECE = 8
+#: By how much rows of the operand are longer in shared memory than what they hold: `ldmatrix`
+#: reads eight rows of two-byte numbers at a time, and threads four of four-byte ones.
+_PADDING = 8
+#: Longest pair whose slab is staged, if a stage holds fewer values.
+_LONGEST_PAIR = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +69,12 @@ class WarpTile:
     @property
     def rows(self) -> int:
         """Rows of a group in one block."""
-        return _STEP_ROWS * self.row_steps * self.row_warps
+        return STEP_ROWS * self.row_steps * self.row_warps
 
     @property
     def columns(self) -> int:
         """Columns of a block."""
-        return _STEP_COLUMNS * self.column_steps * self.column_warps
+        return STEP_PLACES * self.column_steps * self.column_warps
 
     @property
     def threads(self) -> int:
@@ -88,38 +92,27 @@ class WarpTile:
         return min(self.values, size.row_degree) if self.compact else whole
 
 
-def suits(dtype: str, capability: tuple[int, int]) -> bool:
-    """Return whether a device has the instructions for a dtype.
-
-    Examples
-    --------
-    >>> suits("float16", (8, 0)), suits("float16", (7, 5)), suits("float32", (9, 0))
-    (True, False, False)
-    """
-    return dtype in _DTYPES and capability >= OLDEST_CAPABILITY
-
-
-def warp_tile(size: Dimensions, n: int, shared_limit: int) -> WarpTile | None:
+def warp_tile(size: Dimensions, dtype: str, n: int, shared_limit: int) -> WarpTile | None:
     """Choose a tile, or return None if no stage fits into shared memory.
 
     The rules come from the structure of the kernel, not from measurements.
     """
     for tile in _tiles(size, n):
-        if tensor_core_launch(size, _DTYPES[0], n, tile=tile).shared_bytes <= shared_limit:
+        if tensor_core_launch(size, dtype, n, tile=tile).shared_bytes <= shared_limit:
             return tile
     return None
 
 
 def _tiles(size: Dimensions, n: int) -> Iterator[WarpTile]:
     """Yield tiles, from the one with most reuse to the one with the smallest stage."""
-    row_steps = min(8, power_of_two_from(-(-size.group // _STEP_ROWS)))
-    row_warps = min(2, power_of_two_from(-(-size.group // (_STEP_ROWS * row_steps))))
-    steps = -(-n // _STEP_COLUMNS)
+    row_steps = min(8, power_of_two_from(-(-size.group // STEP_ROWS)))
+    row_warps = min(2, power_of_two_from(-(-size.group // (STEP_ROWS * row_steps))))
+    steps = -(-n // STEP_PLACES)
     column_steps = min(4, power_of_two_from(steps))
     # Warps lie beside each other where there are no other groups for them.
     most_columns = 4 if size.ui == 1 else 2
     widest = min(most_columns, power_of_two_from(-(-steps // column_steps)))
-    most = max(1, _WARPS // (row_warps * widest))
+    most = max(1, WARPS // (row_warps * widest))
     groups = min(most, power_of_two_from(size.ui))
     widths = dict.fromkeys((widest, max(1, widest // 2), 1))
     # Long stages for as many groups as possible first, short ones where nothing else fits.
@@ -139,19 +132,19 @@ def _tiles(size: Dimensions, n: int) -> Iterator[WarpTile]:
 
 def _slabs(size: Dimensions, groups: int, values: int) -> int:
     """Return how many slabs belong into a stage, 0 where copies of rows take less place."""
-    if groups * size.di < size.vi or size.pair > max(values, 2 * _STEP_VALUES):
+    if groups * size.di < size.vi or size.pair > max(values, _LONGEST_PAIR):
         return 0
     return min(size.pairs, max(1, values // size.pair))
 
 
 def warp_tiles(size: Dimensions, n: int) -> Iterator[WarpTile]:
     """Yield tiles that the kernel could compute, for a tuner to choose from."""
-    steps = -(-n // _STEP_COLUMNS)
+    steps = -(-n // STEP_PLACES)
     for row_steps, row_warps, column_steps, column_warps in itertools.product(
         (1, 2, 4, 8), (1, 2, 4), (1, 2, 4), (1, 2, 4)
     ):
-        rows, columns = _STEP_ROWS * row_steps * row_warps, column_steps * column_warps
-        if rows >= 2 * size.group + _STEP_ROWS or columns >= 2 * steps + 1:
+        rows, columns = STEP_ROWS * row_steps * row_warps, column_steps * column_warps
+        if rows >= 2 * size.group + STEP_ROWS or columns >= 2 * steps + 1:
             continue
         for warps, values, buffers in itertools.product((4, 8), (16, 32, 64, 128), (2, 3, 4)):
             groups = min(warps // (row_warps * column_warps), power_of_two_from(size.ui))
@@ -179,30 +172,30 @@ def tensor_core_launch(
     tile: WarpTile,
 ) -> Launch:
     """Plan a launch of the tensor-core kernel (parameters as for `forward_launch`)."""
-    _, stored, total = NUMBER_TYPES[dtype]
+    number, piece = NUMBER_TYPES[dtype], piece_length(dtype)
     chunk = tile.chunk(size)
     values_vector = widest_vector(dtype, math.gcd(chunk, size.row_degree))
     structure: dict[str, int | str] = {
-        "RBGP_STORED": stored,
-        "RBGP_SUM": total,
+        **number.macros,
         "RBGP_MR": tile.row_steps,
         "RBGP_MC": tile.column_steps,
-        "RBGP_GV": _PIECE if aligned else 1,
+        "RBGP_GV": piece if aligned else 1,
         "RBGP_KV": values_vector,
         "RBGP_COMPACT": int(tile.compact),
         "RBGP_BUFFERS": tile.buffers,
     }
-    values = round_up(chunk, _STEP_VALUES)
-    # Odd multiples of 16 bytes send eight rows that ldmatrix reads at a time to different banks.
-    values_stride, row_stride = values + _PIECE, tile.columns + _PIECE
+    values = round_up(chunk, step_length(dtype))
+    values_stride, row_stride = values + piece, tile.columns + _PADDING
     rows = tile.groups * values if tile.compact else tile.pairs * size.slab + 1
-    values_offset = rows * row_stride * _NUMBER_BYTES
-    index_offset = values_offset + tile.groups * tile.rows * values_stride * _NUMBER_BYTES
+    values_offset = rows * row_stride * number.bytes
+    index_offset = values_offset + tile.groups * tile.rows * values_stride * number.bytes
     index_bytes = 0 if tile.compact else 4 * tile.groups * values
     stage_bytes = round_up(index_offset + index_bytes, 128)
-    result_bytes = tile.groups * tile.rows * row_stride * _NUMBER_BYTES
+    result_bytes = tile.groups * tile.rows * row_stride * number.bytes
+    shared_bytes = max(tile.buffers * stage_bytes, result_bytes)
     constants = {
         **size.constants,
+        "RBGP_FEW_BLOCKS": int(shared_bytes > FEW_BLOCKS_BYTES),
         "RBGP_ACTIVATION": ACTIVATIONS[activation],
         "RBGP_TWISTED": int(size.twisted),
         "RBGP_WR": tile.row_warps,
@@ -225,7 +218,8 @@ def tensor_core_launch(
         blocks=tiles * -(-n // tile.columns),
         batches=grid_batches(batches),
         threads=tile.threads,
-        shared_bytes=max(tile.buffers * stage_bytes, result_bytes),
+        shared_bytes=shared_bytes,
+        operand_error=number.operand_error,
     )
 
 
@@ -257,7 +251,7 @@ def tensor_core_candidate(
     """
     if not suits(dtype, capability):
         return None
-    tile = warp_tile(size, n, shared_limit)
+    tile = warp_tile(size, dtype, n, shared_limit)
     if tile is None:
         return None
     return tensor_core_launch(

@@ -15,7 +15,13 @@ from rbgp_graphs.errors import ArgumentError
 from rbgp_graphs.gpu.cuda import cupy_backend
 from rbgp_graphs.gpu.cuda.checks import Checks
 from rbgp_graphs.gpu.cuda.choices import Choice
-from rbgp_graphs.gpu.cuda.launch import NUMBER_TYPES, VECTOR_BYTES, Launch
+from rbgp_graphs.gpu.cuda.launch import (
+    NUMBER_TYPES,
+    PRECISIONS,
+    VECTOR_BYTES,
+    Launch,
+    number_type,
+)
 from rbgp_graphs.gpu.cuda.model import clocks
 from rbgp_graphs.gpu.cuda.plans import Plan, Problem, all_plans, usual_plans
 from rbgp_graphs.gpu.cuda.prepared import Prepared
@@ -57,7 +63,7 @@ class Tuned:
     product : {"forward", "transposed", "sampled"}
         The product.
     dtype : str
-        The dtype of the operands.
+        The dtype of the operands, or "tf32".
     columns, batches : int
         Columns of an operand, and how many operands there are.
     timings : tuple of Timing
@@ -106,7 +112,8 @@ def tune(
     columns : int
         Columns of the dense operand.
     dtype : dtype
-        Of all operands: float16, bfloat16, float32 or float64.
+        Of all operands: float16, bfloat16, float32 or float64; or "tf32" for operands in float32
+        and ``precision="tf32"`` (see `rbgp_graphs.gpu.matmul`).
     batches : int
         Operands that are multiplied at a time.
     products : sequence of {"forward", "transposed", "sampled"}
@@ -143,7 +150,7 @@ def tune(
     as_pattern(pattern)
     n, batch = as_int("columns", columns, minimum=1), as_int("batches", batches, minimum=1)
     count = as_int("candidates", candidates, minimum=0)
-    numbers = _as_dtype(dtype)
+    numbers, precision = _as_dtype(dtype)
     unknown = [product for product in products if product not in PRODUCTS]
     if unknown or isinstance(products, str):
         raise ArgumentError(
@@ -159,13 +166,16 @@ def tune(
                 columns=n,
                 batches=batch,
                 candidates=count,
+                precision=precision,
             )
             for product in products
         )
 
 
-def _as_dtype(dtype: Any) -> np.dtype[Any]:
-    """Return one of the dtypes that kernels have; ml_dtypes defines bfloat16 for NumPy."""
+def _as_dtype(dtype: Any) -> tuple[np.dtype[Any], str | None]:
+    """Return the dtype of arrays and the precision; ml_dtypes defines bfloat16 for NumPy."""
+    if isinstance(dtype, str) and dtype in PRECISIONS:
+        return np.dtype(np.float32), dtype
     if isinstance(dtype, str) and dtype == "bfloat16":
         dtype = require("ml_dtypes").bfloat16
     try:
@@ -174,7 +184,7 @@ def _as_dtype(dtype: Any) -> np.dtype[Any]:
         found = None
     if found is None or found.name not in NUMBER_TYPES:
         raise ArgumentError(f"dtype is {dtype!r}, expected one of {', '.join(NUMBER_TYPES)}")
-    return found
+    return found, None
 
 
 def tune_product(
@@ -186,13 +196,14 @@ def tune_product(
     columns: int,
     batches: int = 1,
     candidates: int = 8,
+    precision: str | None = None,
 ) -> Tuned:
     """Tune one product on the device of `own` (parameters as for `tune`)."""
     prepared = own.prepare(pattern, transposed=product == "transposed")
     problem = Problem(
         product="sampled" if product == "sampled" else "forward",
         size=prepared.size,
-        dtype=dtype.name,
+        dtype=number_type(dtype, precision),
         n=columns,
         batches=batches,
         rows_aligned=columns * dtype.itemsize % VECTOR_BYTES == 0,
@@ -218,7 +229,7 @@ def tune_product(
         own.choose(problem, choice)
     return Tuned(
         product=product,
-        dtype=dtype.name,
+        dtype=problem.dtype,
         columns=columns,
         batches=batches,
         timings=tuple(timings),

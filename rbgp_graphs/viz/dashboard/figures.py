@@ -36,8 +36,9 @@ from rbgp_graphs.viz.tilings import tiling
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-#: Measuring larger masks without structure takes too long for a reader who waits.
-_LARGEST_COMPARED = 512
+#: Measuring masks without structure takes some seconds up to this side, whatever their density,
+#: and up to the larger one with so few nonzeros. Beyond, a reader would wait for too long.
+_COMPARED_SIDE, _COMPARED_SPARSE_SIDE, _COMPARED_NONZEROS = 512, 2048, 1 << 16
 #: Pixels a side of the visible part: what a zoom takes grows with them.
 _PIXELS = 512
 #: Columns of the dense operand whose product is timed.
@@ -192,17 +193,26 @@ def _compare(shelf: Shelf, subject: Subject, state: State, theme: Theme) -> list
     named: dict[str, Any] = {"this pattern": subject}
     rows, cols = subject.shape
     if state.peers:
-        if max(rows, cols) > _LARGEST_COMPARED:
-            raise ArgumentError(
-                f"this pattern has {rows:,} × {cols:,} cells; masks without structure are drawn "
-                f"and measured up to {_LARGEST_COMPARED} × {_LARGEST_COMPARED}, larger ones take "
-                "too long. Choose a smaller shape, or none of these masks."
-            )
+        _check_is_quick(rows, cols, _sparsity(subject))
         for peer in state.peers:
             named[PEERS[peer]] = _PEERS[peer](rows, cols, _sparsity(subject))
     if state.other:
         named["the other file"] = shelf.subject(state.other, state)
     return [compare(*named.values(), names=[*named], theme=theme)]
+
+
+def _check_is_quick(rows: int, cols: int, sparsity: float) -> None:
+    """Raise `ArgumentError` unless masks without structure are measured in some seconds."""
+    side, nonzeros = max(rows, cols), round(rows * cols * (1 - sparsity))
+    if side <= _COMPARED_SIDE or (side <= _COMPARED_SPARSE_SIDE and nonzeros <= _COMPARED_NONZEROS):
+        return
+    raise ArgumentError(
+        f"this pattern has {rows:,} × {cols:,} cells and {nonzeros:,} nonzeros; masks without "
+        f"structure are measured up to {_COMPARED_SIDE} × {_COMPARED_SIDE}, or up to "
+        f"{_COMPARED_SPARSE_SIDE} × {_COMPARED_SPARSE_SIDE} with at most {_COMPARED_NONZEROS:,} "
+        "nonzeros; larger ones take too long. Choose a smaller shape, more zeros, or none of "
+        "these masks."
+    )
 
 
 def _sparsity(subject: Subject) -> float:

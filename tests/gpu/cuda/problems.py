@@ -19,9 +19,20 @@ needs_compiler = pytest.mark.skipif(
     host.COMPILER is None, reason="needs g++, which compiles the CUDA sources for the CPU"
 )
 
-_STORAGE = {"float16": np.float16, "bfloat16": np.uint16, "float32": np.float32}
-#: Distance of 1 and the next number.
-EPS = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
+_STORAGE = {
+    "float16": np.float16,
+    "bfloat16": np.uint16,
+    "tf32": np.float32,
+    "float32": np.float32,
+}
+#: Distance of 1 and the next number that a result can be.
+EPS = {
+    "float16": 2.0**-10,
+    "bfloat16": 2.0**-7,
+    "tf32": 2.0**-23,
+    "float32": 2.0**-23,
+    "float64": 2.0**-52,
+}
 
 
 def stored(numbers: NDArray[np.float64], dtype: str) -> NDArray[Any]:
@@ -37,6 +48,17 @@ def real(array: NDArray[Any], dtype: str) -> NDArray[np.float64]:
     if dtype == "bfloat16":
         array = (array.astype(np.uint32) << 16).view(np.float32)
     return array.astype(np.float64)
+
+
+def multiplied(array: NDArray[Any], dtype: str) -> NDArray[np.float64]:
+    """Return operands as they are multiplied: tf32 keeps 10 bits of fraction, ties away from 0."""
+    if dtype == "tf32":
+        fraction, exponent = np.frexp(array.astype(np.float64))
+        scaled = np.ldexp(fraction, 11)
+        return np.asarray(
+            np.ldexp(np.copysign(np.floor(np.abs(scaled) + 0.5), scaled), exponent - 11)
+        )
+    return real(array, dtype)
 
 
 def poisoned(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
@@ -83,7 +105,7 @@ class Problem:
     def dense(self) -> NDArray[np.float64]:
         """The matrix in float64, put together from single rows of the pattern."""
         full = np.zeros(self.pattern.shape)
-        for i, row in enumerate(real(self.values, self.dtype)):
+        for i, row in enumerate(multiplied(self.values, self.dtype)):
             full[i, self.pattern.row(i)] = row
         return full
 
@@ -133,7 +155,7 @@ def check_forward(
             *(np.int64(cols * given.n), np.int64(rows * given.n)),
         ],
     )
-    dense, X = given.dense, real(given.X, given.dtype)
+    dense, X = given.dense, multiplied(given.X, given.dtype)
     offset = given.bias[:, None] * float(with_bias)
     expected = activated(dense @ X + offset, activation)
     magnitude = abs(dense) @ abs(X) + abs(offset)
@@ -154,7 +176,7 @@ def check_sampled(machine: host.HostMachine, given: Problem, launch: Launch) -> 
             *(np.int64(rows * given.n), np.int64(cols * given.n)),
         ],
     )
-    dY, X = real(given.dY, given.dtype), real(given.X, given.dtype)
+    dY, X = multiplied(given.dY, given.dtype), multiplied(given.X, given.dtype)
     columns = np.array([given.pattern.row(i) for i in range(rows)])
     expected = np.einsum("brn,brkn->rk", dY, X[:, columns])
     magnitude = np.einsum("brn,brkn->rk", abs(dY), abs(X[:, columns]))

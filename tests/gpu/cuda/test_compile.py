@@ -48,13 +48,13 @@ def tensor_core_of_one_group(dtype: str) -> Launch:
     own = dimensions(RBGP4(random_biregular(32, 64, 16, rng=0), (128, 1), complete(1, 1), (1, 32)))
     launch = tensor_core_candidate(own, dtype, 4096, capability=(8, 0), shared_limit=96 * 1024)
     assert launch is not None
-    assert launch.threads == 256
+    assert launch.threads == (128 if dtype == "tf32" else 256)
     return launch
 
 
 def sampled_tensor_core(row_group: int, dtype: str) -> Launch:
     own = size(row_group)
-    tile = sampled_warp_tile(own, 1024, 96 * 1024)
+    tile = sampled_warp_tile(own, dtype, 1024, 96 * 1024)
     assert tile is not None
     return sampled_tensor_core_launch(own, dtype, tile=tile)
 
@@ -69,6 +69,9 @@ CASES = [
     ("sm_80", tensor_core_of_one_group("float16")),
     ("sm_80", sampled_tensor_core(128, "bfloat16")),
     ("sm_120", sampled_tensor_core(8, "float16")),
+    ("sm_80", tensor_core_of_one_group("tf32")),
+    ("sm_89", tensor_core(16, "tf32")),
+    ("sm_86", sampled_tensor_core(128, "tf32")),
     ("sm_90a", forward_launch(size(4), "float32", 1024, activation="gelu")),
     ("sm_100", tensor_core(4, "float16")),
     ("sm_120", transpose_launch(size(4), "float16")),
@@ -116,6 +119,8 @@ def test_a_kernel_compiles_without_spilling_registers(
         steps = int(launch.structure["RBGP_MR"]) * int(launch.structure["RBGP_MC"])
         assert found["HMMA"] >= steps
         assert found["LDSM"] < found["HMMA"] + steps
+        has_tf32 = launch.structure["RBGP_STORED"] == "float"
+        assert ("TF32" in listing) == has_tf32
     if launch.kernel != "transpose" and arch != "sm_75":
         assert found["LDGSTS"]
 

@@ -55,10 +55,13 @@ SAMPLED_TILES: tuple[tuple[str, dict[str, Any]], ...] = (
 WARP_TILES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("float16", {"row_steps": 1, "column_steps": 1, "values": 0, "buffers": 2}),
     ("bfloat16", {"row_steps": 2, "column_steps": 2, "values": 24, "buffers": 3}),
+    ("tf32", {"row_steps": 2, "column_steps": 1, "values": 0, "buffers": 2}),
+    ("tf32", {"row_steps": 1, "column_steps": 2, "values": 20, "buffers": 3}),
 )
 SAMPLED_WARP_TILES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("float16", {"row_steps": 1, "value_steps": 1, "buffers": 2}),
     ("bfloat16", {"row_steps": 2, "value_steps": 2, "buffers": 3}),
+    ("tf32", {"row_steps": 2, "value_steps": 1, "buffers": 2}),
 )
 
 few = st.integers(1, 3)

@@ -124,10 +124,19 @@ def test_views_that_a_graph_has_not_are_explained() -> None:
     for view in ("factors", "tiling", "space"):
         with pytest.raises(ArgumentError):
             view_figures(shelf, State(source="start", view=view), "light")
-    large = State(rows=1024, cols=1024, view="compare")
-    with pytest.raises(ArgumentError, match="up to 512"):
-        view_figures(Shelf(None), large, "light")
+    for size, sparsity in ((1024, 0.875), (4096, 0.9375)):
+        large = State(rows=size, cols=size, sparsity=sparsity, view="compare")
+        with pytest.raises(ArgumentError, match="up to 512 × 512, or up to 2048 × 2048 with"):
+            view_figures(Shelf(None), large, "light")
     assert num_steps(rg.projective_plane(3)) == 1
+
+
+def test_what_the_app_starts_with_is_compared() -> None:
+    start = State(view="compare")
+    (figure,) = view_figures(Shelf(None), start, "light")
+    names = [row[0] for row in figure.layout.meta["rows"]]
+    assert names == ["this pattern", *(PEERS[peer] for peer in start.peers)]
+    assert len(names) == 3
 
 
 def test_steps_of_the_tiling_differ() -> None:

@@ -5,7 +5,12 @@
 #else
 
 #define RBGP_DEVICE __device__ __forceinline__
+#if RBGP_FEW_BLOCKS
+// A multiprocessor has shared memory for few blocks, so registers need not be saved for more.
+#define RBGP_KERNEL extern "C" __global__ void __launch_bounds__(RBGP_THREADS, 1)
+#else
 #define RBGP_KERNEL extern "C" __global__ void __launch_bounds__(RBGP_THREADS)
+#endif
 
 RBGP_DEVICE int thread_index() { return threadIdx.x; }
 RBGP_DEVICE int block_index() { return blockIdx.x; }

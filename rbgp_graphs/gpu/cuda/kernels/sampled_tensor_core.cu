@@ -1,5 +1,6 @@
-// The products dY X^T at the nonzeros of A, summed over n and over the batch, in float16 or
-// bfloat16 with sums in float32, from sm_80 on.
+// The products dY X^T at the nonzeros of A, summed over n and over the batch, with sums in float32,
+// from sm_80 on. The numbers are float16 or bfloat16; or float32, rounded to tf32 before they are
+// multiplied.
 //
 // Rows of X and of dY both lie along the sums. The tensor cores multiply 16 rows of X, one for
 // each of 16 values of a row, with 8 rows of a group. Each lane of `ldmatrix` names the row that
@@ -122,10 +123,10 @@ RBGP_KERNEL rbgp_sampled_tensor_core(
     for (int c = 0; c < RBGP_MC; ++c) {
         const int k = (warp_k * RBGP_MC + c) * 16 + lane % 16;
 #if RBGP_COMPACT
-        starts[c] = (group * RBGP_KS + k) * RBGP_ROW_STRIDE + lane / 16 * 8;
+        starts[c] = (group * RBGP_KS + k) * RBGP_ROW_STRIDE + lane / 16 * RBGP_PIECE;
 #else
         starts[c] =
-            row_of_value(pattern, place, group, k) * RBGP_ROW_STRIDE + lane / 16 * 8;
+            row_of_value(pattern, place, group, k) * RBGP_ROW_STRIDE + lane / 16 * RBGP_PIECE;
 #endif
     }
 #if RBGP_COMPACT
@@ -161,9 +162,10 @@ RBGP_KERNEL rbgp_sampled_tensor_core(
         const unsigned char *stage = shared_memory() + s % RBGP_BUFFERS * RBGP_STAGE_BYTES;
         const Stored *operand = reinterpret_cast<const Stored *>(stage);
         const Stored *gradient = reinterpret_cast<const Stored *>(stage + RBGP_DY_OFFSET) +
-                                 (first_row + lane_row()) * RBGP_ROW_STRIDE + lane / 8 % 2 * 8;
+                                 (first_row + lane_row()) * RBGP_ROW_STRIDE +
+                                 lane / 8 % 2 * RBGP_PIECE;
 #pragma unroll 1
-        for (int at = 0; at < RBGP_BN; at += 16) {
+        for (int at = 0; at < RBGP_BN; at += RBGP_STEP) {
             unsigned left[RBGP_MC][4];
 #pragma unroll
             for (int c = 0; c < RBGP_MC; ++c) {

@@ -1,9 +1,10 @@
-// Y = f(A X + b), for a batch of X, in float16 or bfloat16 with sums in float32, from sm_80 on.
+// Y = f(A X + b), for a batch of X, with sums in float32, from sm_80 on. The numbers are float16 or
+// bfloat16; or float32, rounded to tf32 before they are multiplied.
 //
 // The operands change places: the tensor cores compute the transposed product of a group,
 // columns of X times rows of W, so a group of G rows costs ceil(G / 8) and not ceil(G / 16) steps.
-// Each lane of `ldmatrix` names the row that it loads, so the rows that a group needs are gathered
-// from the slabs in shared memory at no cost.
+// Each lane names the row that it loads from shared memory, so the rows that a group needs are
+// gathered from the slabs at no cost.
 //
 // A block computes BN columns of the rows of TG groups of one outer row u_o; a warp computes
 // 8 MR rows of one group times 16 MC columns. A stage holds the slabs of a few pairs (k_o, v_r),
@@ -136,8 +137,11 @@ RBGP_KERNEL rbgp_tensor_core(const Stored *__restrict__ values,     // (rows, ro
     const int warp_n = warp % RBGP_WN, warp_r = warp / RBGP_WN % RBGP_WR;
     const int group = warp / (RBGP_WN * RBGP_WR);
     const int stages = rounds(RBGP_DEGREE, RBGP_CHUNK);
-    // What this lane names to ldmatrix: row k of the operand, and half of 16 columns.
-    const int lane_k = lane / 16 * 8 + lane % 8, lane_n = lane / 8 % 2 * 8;
+    // Which rows of a step this lane reads, from which of 16 columns on (see `read_across`).
+    const bool is_transposed = sizeof(Stored) == 2;
+    const int lane_k = is_transposed ? lane / 16 * 8 + lane % 8 : lane % 4;
+    const int lane_n = is_transposed ? lane / 8 % 2 * 8 : lane / 4;
+    const int lane_rows = sizeof(Stored) / 2;
 
     for (int batch = batch_index(); batch < batches; batch += batch_step()) {
         const Stored *x = all_x + batch * x_matrix;
@@ -164,22 +168,27 @@ RBGP_KERNEL rbgp_tensor_core(const Stored *__restrict__ values,     // (rows, ro
             const Stored *weights = reinterpret_cast<const Stored *>(stage + RBGP_W_OFFSET) +
                                     (group * RBGP_GS + warp_r * (8 * RBGP_MR) + lane_row()) *
                                         RBGP_W_STRIDE +
-                                    lane / 8 % 2 * 8;
+                                    lane / 8 % 2 * RBGP_PIECE;
 #if !RBGP_COMPACT
             const int *index =
                 reinterpret_cast<const int *>(stage + RBGP_INDEX_OFFSET) + group * RBGP_KS;
 #endif
 #pragma unroll 1
-            for (int k = 0; k < RBGP_KS; k += 16) {
+            for (int k = 0; k < RBGP_KS; k += RBGP_STEP) {
+                int rows[lane_rows];
+#pragma unroll
+                for (int i = 0; i < lane_rows; ++i) {
+                    const int at = k + lane_k + 4 * i;
 #if RBGP_COMPACT
-                const Stored *row = operand + (group * RBGP_KS + k + lane_k) * RBGP_ROW_STRIDE;
+                    rows[i] = (group * RBGP_KS + at) * RBGP_ROW_STRIDE;
 #else
-                const Stored *row = operand + index[k + lane_k];
+                    rows[i] = index[at];
 #endif
+                }
                 unsigned left[RBGP_MC][4];
 #pragma unroll
                 for (int c = 0; c < RBGP_MC; ++c) {
-                    load_transposed(left[c], row + 16 * c);
+                    read_across(left[c], operand + 16 * c, rows);
                 }
                 multiply_rows(sums, left, weights + k, RBGP_W_STRIDE);
             }
@@ -206,16 +215,17 @@ RBGP_KERNEL rbgp_tensor_core(const Stored *__restrict__ values,     // (rows, ro
             }
         }
         barrier();
-        const int vectors = RBGP_BN / 8;
+        const int vectors = RBGP_BN / RBGP_PIECE;
 #pragma unroll 1
         for (int i = thread_index(); i < RBGP_TG * RBGP_GS * vectors; i += RBGP_THREADS) {
-            const int row = i / vectors, in_row = i % vectors * 8;
+            const int row = i / vectors, in_row = i % vectors * RBGP_PIECE;
             const int g = place.first_g + row % RBGP_GS, u_i = place.first_u_i + row / RBGP_GS;
             if (g < RBGP_GROUP && u_i < RBGP_UI) {
-                write_row<8, RBGP_GV>(all_y + batch * y_matrix + row_of(place.u_o, g, u_i) * y_row,
-                                      place.first_column + in_row, n,
-                                      *reinterpret_cast<const Pack<Stored, 8> *>(
-                                          results + row * RBGP_ROW_STRIDE + in_row));
+                write_row<RBGP_PIECE, RBGP_GV>(
+                    all_y + batch * y_matrix + row_of(place.u_o, g, u_i) * y_row,
+                    place.first_column + in_row, n,
+                    *reinterpret_cast<const Pack<Stored, RBGP_PIECE> *>(
+                        results + row * RBGP_ROW_STRIDE + in_row));
             }
         }
         barrier();

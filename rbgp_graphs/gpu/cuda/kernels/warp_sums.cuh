@@ -2,6 +2,10 @@
 #include "matrix_units.cuh"
 #include "pattern.cuh"
 
+// Numbers in 16 bytes, and along the sums of one instruction.
+#define RBGP_PIECE (16 / static_cast<int>(sizeof(Stored)))
+#define RBGP_STEP (2 * RBGP_PIECE)
+
 struct Pattern {
     const int *outer_columns;
     const int *outer_tables;
@@ -15,11 +19,10 @@ RBGP_DEVICE int lane_row() {
     return lane % 8 + (RBGP_MR == 1 ? 0 : lane / 16 * 8);
 }
 
-// Multiplies RBGP_MC times 16 places with the 8 RBGP_MR rows of a warp, 16 numbers of each.
-// `rows` is what this lane names first.
+// Multiplies RBGP_MC times 16 places with the 8 RBGP_MR rows of a warp, a step of each. `rows` is
+// what this lane names first.
 RBGP_DEVICE void multiply_rows(float (&sums)[RBGP_MC][RBGP_MR][4],
-                               const unsigned (&left)[RBGP_MC][4], const Stored *rows,
-                               int stride) {
+                               unsigned (&left)[RBGP_MC][4], const Stored *rows, int stride) {
     unsigned right[RBGP_MR][2];
 #if RBGP_MR == 1
     load_matrices(right[0], rows);
@@ -35,7 +38,16 @@ RBGP_DEVICE void multiply_rows(float (&sums)[RBGP_MC][RBGP_MR][4],
     }
 #endif
 #pragma unroll
+    for (int r = 0; r < RBGP_MR; ++r) {
+        right[r][0] = rounded(right[r][0], Stored());
+        right[r][1] = rounded(right[r][1], Stored());
+    }
+#pragma unroll
     for (int c = 0; c < RBGP_MC; ++c) {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            left[c][i] = rounded(left[c][i], Stored());
+        }
 #pragma unroll
         for (int r = 0; r < RBGP_MR; ++r) {
             multiply_add(sums[c][r], left[c], right[r][0], right[r][1], Stored());
