@@ -19,10 +19,11 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-# A stub of a name that has gone would be a page that no page lists.
+# A stub of a name that has gone would be a page that no page lists. The second builder runs the code of the pages.
 docs: $(VENV)/.installed-dev
 	rm -rf docs/api/generated
-	$(BIN)/python -m sphinx -q -W -n -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -q -W -n -b html -d docs/_build/doctrees docs docs/_build/html
+	$(BIN)/python -m sphinx -q -W -n -b doctest -d docs/_build/doctrees docs docs/_build/doctest
 	@echo "docs/_build/html/index.html"
 
 bench: $(VENV)/.installed-dev

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import doctest
 import importlib
 import importlib.metadata
+import importlib.util
 import inspect
 import re
 import sys
@@ -29,11 +31,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-cli_reference.write_reference(HERE / "_generated" / "cli.md")
-benchmark_tables.write_all(HERE / "benchmarks", HERE / "_generated")
-figures.draw_all(HERE / "_generated")
-gallery.draw_all(HERE / "gallery.md", HERE / "_generated" / "gallery")
-
 project = "rbgp-graphs"
 author = "The rbgp-graphs developers"
 project_copyright = author
@@ -45,6 +42,7 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.doctest",
 ]
 exclude_patterns = ["_build", "_generated", "_templates"]
 templates_path = ["_templates"]
@@ -53,6 +51,10 @@ nitpicky = True
 
 myst_enable_extensions = ["attrs_inline", "deflist", "dollarmath"]
 myst_heading_anchors = 3
+
+# The builder "doctest" runs the code of the pages; that of the docstrings runs in the tests.
+doctest_test_doctest_blocks = ""
+doctest_default_flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 autosummary_generate = True
 # Annotations would link to classes of other projects, and their indexes are on the network.
@@ -109,6 +111,17 @@ FOREIGN = ("numpy", "torch")
 TEX_ALIASES = {"\\dots": "\\ldots", "≡": "\\equiv "}
 
 
+def write_generated(app: Sphinx) -> None:
+    """Write the tables and draw the figures that the pages include."""
+    if app.builder.name == "doctest":
+        return  # It runs after another builder, which has done that.
+    generated = HERE / "_generated"
+    cli_reference.write_reference(generated / "cli.md")
+    benchmark_tables.write_all(HERE / "benchmarks", generated)
+    figures.draw_all(generated)
+    gallery.draw_all(HERE / "gallery.md", generated / "gallery")
+
+
 def check_api_pages(_: Sphinx) -> None:
     """Warn about public names that no page of the API reference lists."""
     text = "\n".join(page.read_text(encoding="utf-8") for page in (HERE / "api").glob("*.md"))
@@ -128,9 +141,14 @@ def skip_foreign(
     return True if module and module.partition(".")[0] in FOREIGN else None
 
 
-def close_doctests(_app: Sphinx, _page: str, source: list[str]) -> None:
-    """Drop the empty line that ends each doctest: only the test needs it."""
-    source[0] = re.sub(r"(?ms)^(```python\n>>>.*?)\n+^```$", r"\1\n```", source[0])
+def mark_doctests(_app: Sphinx, page: str, source: list[str]) -> None:
+    """Let Sphinx know the code that it can run, and drop the empty line that ends each block."""
+    needed = re.findall(r'importorskip\("(\w+)"\)', source[0])
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        logger.info("%s: its code is not run without %s", page, ", ".join(missing))
+    kind = "python" if missing else "{doctest}"
+    source[0] = re.sub(r"(?ms)^```python\n(>>>.*?)\n+^```$", rf"```{kind}\n\1\n```", source[0])
 
 
 def show_both_themes(_app: Sphinx, page: str, source: list[str]) -> None:
@@ -165,8 +183,9 @@ def visit_displayed_math(self: Any, node: nodes.math_block) -> None:
 
 def setup(app: Sphinx) -> None:
     """Register what this file adds to Sphinx."""
-    app.connect("source-read", close_doctests)
+    app.connect("source-read", mark_doctests)
     app.connect("source-read", show_both_themes)
+    app.connect("builder-inited", write_generated)
     app.connect("builder-inited", check_api_pages)
     app.connect("autodoc-skip-member", skip_foreign)
     app.add_html_math_renderer(

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 import rbgp_graphs as rg
 from rbgp_graphs.gpu import RBGP4Matrix, matmul
+from rbgp_graphs.gpu.cuda.launch import PRECISIONS
 
-#: Integers up to this size and short sums of their products are exact in bfloat16 and float32.
+#: Integers up to this size are exact in bfloat16 and tf32, and sums of their products in float32.
 _LARGEST = 3
 #: Rows, columns, sparsity and row group of a pattern, and columns of the operands.
 _SHAPES = (
@@ -66,8 +67,8 @@ def check_integers(
     Returns
     -------
     list of dict
-        With ``pattern``, ``dtype``, ``product``, ``columns`` and ``wrong``, the number of
-        entries that differ, or None if an error kept the product from being computed; then
+        With ``pattern``, ``dtype`` (or "tf32"), ``product``, ``columns`` and ``wrong``, the number
+        of entries that differ, or None if an error kept the product from being computed; then
         ``problem`` says which one.
     """
     found = []
@@ -75,18 +76,19 @@ def check_integers(
         pattern = rg.design(rows, cols, sparsity, row_group=row_group)
         name = f"{rows} x {cols}, {100 * sparsity:g} %, group {row_group}"
         for dtype in dtypes() if kinds is None else kinds:
-            for product, outcome in _outcomes(place, pattern, n, dtype):
-                case = {"pattern": name, "dtype": dtype.name, "product": product}
-                found.append({**case, "columns": n, **outcome})
+            for precision in (None, *PRECISIONS) if dtype == np.float32 else (None,):
+                for product, outcome in _outcomes(place, pattern, n, dtype, precision):
+                    case = {"pattern": name, "dtype": precision or dtype.name, "product": product}
+                    found.append({**case, "columns": n, **outcome})
     return found
 
 
 def _outcomes(
-    place: Place, pattern: rg.RBGP4, n: int, dtype: np.dtype[Any]
+    place: Place, pattern: rg.RBGP4, n: int, dtype: np.dtype[Any], precision: Any
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield what each product came to. An error in one dtype must not hide what others do."""
     try:
-        for product, wrong in _wrong_entries(place, pattern, n, dtype):
+        for product, wrong in _wrong_entries(place, pattern, n, dtype, precision):
             yield product, {"wrong": wrong, "problem": None}
     except MemoryError:
         raise
@@ -95,7 +97,7 @@ def _outcomes(
 
 
 def _wrong_entries(
-    place: Place, pattern: rg.RBGP4, n: int, dtype: np.dtype[Any]
+    place: Place, pattern: rg.RBGP4, n: int, dtype: np.dtype[Any], precision: Any
 ) -> Iterator[tuple[str, int]]:
     rng = np.random.default_rng(pattern.nnz)
     values, X, dY = (
@@ -112,14 +114,15 @@ def _wrong_entries(
     }
     A = RBGP4Matrix(pattern, place.put(values.astype(dtype)))
     operand, gradient = place.put(X.astype(dtype)), place.put(dY.astype(dtype))
+    options: Any = {"backend": place.backend, "precision": precision}
     for product, right in expected.items():
         out = place.put(np.full(right.shape, np.nan).astype(dtype))
         if product == "forward":
-            matmul(A, operand, out=out, backend=place.backend)
+            matmul(A, operand, out=out, **options)
         elif product == "transposed":
-            matmul(A.T, gradient, out=out, backend=place.backend)
+            matmul(A.T, gradient, out=out, **options)
         else:
-            A.sampled_matmul(gradient, operand, out=out, backend=place.backend)
+            A.sampled_matmul(gradient, operand, out=out, **options)
         rounded = right.astype(np.float32).astype(dtype).astype(np.float64)
         differs = place.fetch(out).astype(np.float64) != rounded
         yield product, int(np.count_nonzero(differs))

@@ -33,11 +33,12 @@ def own(backend: str = "cupy") -> Peer:
         cupy = _cupy() if backend == "cupy" else np
         matrix = RBGP4Matrix(problem.pattern, cupy.asarray(problem.matrix.values))
         X, dY = cupy.asarray(problem.X), cupy.asarray(problem.gradient)
-        run: Callable[[], Any] = lambda: matmul(matrix, X, backend=backend)  # noqa: E731
+        options: Any = {"backend": backend, "precision": _precision(problem)}
+        run: Callable[[], Any] = lambda: matmul(matrix, X, **options)  # noqa: E731
         if problem.product == "transposed":
-            run = lambda: matmul(matrix.T, dY, backend=backend)  # noqa: E731
+            run = lambda: matmul(matrix.T, dY, **options)  # noqa: E731
         elif problem.product == "sampled":
-            run = lambda: matrix.sampled_matmul(dY, X, backend=backend)  # noqa: E731
+            run = lambda: matrix.sampled_matmul(dY, X, **options)  # noqa: E731
         return Prepared(run=run, fetch=_fetch_cupy if backend == "cupy" else np.asarray)
 
     return Peer(name="rbgp_graphs", kind="own", pack=pack, products=_ALL)
@@ -71,9 +72,25 @@ def _torch_dense(device: str) -> Callable[[Problem], Prepared]:
     def pack(problem: Problem) -> Prepared:
         dense = _to_torch(problem.matrix.to_dense(max_bytes=_DENSE_BYTES), device)
         X, dY = _to_torch(problem.X, device), _to_torch(problem.gradient, device)
-        return _dense(problem, dense, X, dY, _fetch_torch)
+        prepared = _dense(problem, dense, X, dY, _fetch_torch)
+        return _with_tf32(prepared) if _precision(problem) == "tf32" else prepared
 
     return pack
+
+
+def _with_tf32(prepared: Prepared) -> Prepared:
+    """Return a product of PyTorch that may round float32, and leaves its setting as it was."""
+    import torch
+
+    def run() -> Any:
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("high")
+        try:
+            return prepared.run()
+        finally:
+            torch.set_float32_matmul_precision(before)
+
+    return replace(prepared, run=run)
 
 
 def _cupy_dense(problem: Problem) -> Prepared:
@@ -128,8 +145,11 @@ def _triton(device: str, configuration: tuple[int, ...] | None = None) -> Callab
         def new() -> Any:
             return torch.empty(size, dtype=given[0].dtype, device=device)
 
-        chosen = configuration or kernel.fastest_configuration(*given, new())
-        return Prepared(run=lambda: kernel.product(*given, new(), chosen), fetch=_fetch_torch)
+        precision = _precision(problem) or "ieee"
+        chosen = configuration or kernel.fastest_configuration(*given, new(), precision)
+        return Prepared(
+            run=lambda: kernel.product(*given, new(), precision, chosen), fetch=_fetch_torch
+        )
 
     return pack
 
@@ -220,6 +240,10 @@ def _two_of_four(device: str) -> Callable[[Problem], Prepared]:
 # Shared ---------------------------------------------------------------------------------------
 
 _ALL: tuple[Any, ...] = ("forward", "transposed", "sampled")
+
+
+def _precision(problem: Problem) -> str | None:
+    return "tf32" if problem.operand_error else None
 
 
 def _operand(problem: Problem) -> NDArray[Any]:

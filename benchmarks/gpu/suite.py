@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 from benchmarks.gpu import bandwidth, correctness, peers, sanitizer
@@ -17,6 +17,7 @@ from rbgp_graphs.bench.document import SCHEMA
 from rbgp_graphs.bench.timing import Timer
 from rbgp_graphs.gpu import tune
 from rbgp_graphs.gpu.cuda import KernelCheck, check_kernels
+from rbgp_graphs.gpu.cuda.launch import NUMBER_TYPES, PRECISIONS
 from rbgp_graphs.gpu.cuda.machine import cupy_machine, why_missing
 
 _STATE = "clocks.sm,clocks.max.sm,clocks.mem,power.draw,power.limit,temperature.gpu"
@@ -134,7 +135,11 @@ def cases(*, quick: bool = False) -> Iterator[Case]:
     """Return what is timed."""
     size = 1024 if quick else 4096
     # What says most comes first: a machine may be taken away before the end.
-    for dtype, groups in (("float16", (128, 64, 16)), ("float32", (4, 16, 64))):
+    for dtype, groups in (
+        ("float16", (128, 64, 16)),
+        ("float32", (4, 16, 64)),
+        ("tf32", (128, 64)),
+    ):
         for row_group in groups[1:] if quick else groups:
             for sparsity in (0.5, 0.875) if quick else (0.5, 0.75, 0.875, 0.9375):
                 yield Case(
@@ -297,8 +302,12 @@ def run(
 
 def _measure(device: Device, case: Case, rounds: int, say: Say) -> list[dict[str, Any]]:
     assert case.product != "layers"
-    matrix = random_matrix(case.pattern, case.dtype)
-    problem = make_problem(matrix, case.columns, product=case.product)
+    precision = case.dtype if case.dtype in PRECISIONS else None
+    matrix = random_matrix(case.pattern, "float32" if precision else case.dtype)
+    problem = replace(
+        make_problem(matrix, case.columns, product=case.product),
+        operand_error=NUMBER_TYPES[case.dtype].operand_error,
+    )
     found = []
     for timer in device.timers:
         compared = compare_on(problem, [device.own, *device.peers], rounds=rounds, timer=timer)

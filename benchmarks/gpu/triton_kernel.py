@@ -66,7 +66,13 @@ def _group_product(  # type: ignore[no-untyped-def]
 
 
 def product(
-    weights: Any, columns: Any, order: Any, X: Any, Y: Any, configuration: tuple[int, ...]
+    weights: Any,
+    columns: Any,
+    order: Any,
+    X: Any,
+    Y: Any,
+    precision: str,
+    configuration: tuple[int, ...],
 ) -> Any:
     """Write the product to Y and return it.
 
@@ -80,6 +86,8 @@ def product(
         The row of the result that each row of `weights` stands for.
     X, Y : tensor, shape (cols, N) and (rows, N)
         Operand and result, contiguous.
+    precision : {"ieee", "tf32"}
+        How float32 is multiplied.
     configuration : (int, int, int, int)
         One of `CONFIGURATIONS`.
     """
@@ -101,7 +109,7 @@ def product(
         BM=height,
         BN=width,
         BK=depth,
-        PRECISION="ieee",
+        PRECISION=precision,
         num_warps=warps,
         num_stages=stages,
     )
@@ -116,8 +124,8 @@ def fastest_configuration(*arguments: Any) -> tuple[int, ...]:
 
     The arguments are those of `product` without the last. A shape is tried once in a process.
     """
-    weights, X = arguments[0], arguments[3]
-    key = (weights.shape, X.shape, weights.dtype)
+    weights, X, precision = arguments[0], arguments[3], arguments[5]
+    key = (weights.shape, X.shape, weights.dtype, precision)
     if key not in _fastest:
         _fastest[key] = _try_all(*arguments)
     return _fastest[key]

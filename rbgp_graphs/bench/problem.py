@@ -46,6 +46,8 @@ class Problem:
         Which of the three is computed.
     seed : int
         What the random masks come from.
+    operand_error : float
+        Relative error of operands that may be rounded before they are multiplied.
     """
 
     matrix: RBGP4Matrix
@@ -53,6 +55,7 @@ class Problem:
     gradient: NDArray[Any]
     product: Product
     seed: int
+    operand_error: float = 0.0
 
     @property
     def pattern(self) -> RBGP4:
@@ -180,8 +183,9 @@ class Problem:
         -------
         float
             The largest error of a checked entry, divided by the sum of the absolute values of its
-            terms and by ``spacing + (length + 1) * spacing_of_sums``: at most 1 for a correct
-            result. Infinity if the shape is wrong or an entry is not finite.
+            terms and by ``spacing + (length + 1) * spacing_of_sums``, and three times
+            `operand_error`: at most 1 for a correct result. Infinity if the shape is wrong or an
+            entry is not finite.
         """
         exact, magnitude = self._exact(_MASKS.get(kind, "pattern"))
         at = self._checked
@@ -207,6 +211,7 @@ class Problem:
         # Half precision is rounded once, after sums in single precision.
         sums = np.dtype(np.float32) if is_half(self.dtype) else self.dtype
         allowed = _spacing(self.dtype) + (length + 1) * _spacing(sums)
+        allowed += 3 * self.operand_error
         tiny = np.finfo(np.float64).tiny
         errors = np.abs(found.astype(np.float64) - exact) / np.maximum(magnitude, tiny)
         return float(np.max(errors, initial=0)) / allowed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 from rbgp_graphs._validation import require
@@ -14,12 +15,53 @@ from rbgp_graphs.export.sparse_parts import as_indices, assemble
 from rbgp_graphs.export.tensors import StoredTensor, read_array
 from rbgp_graphs.graph import BipartiteGraph
 
+#: Numbers of the fields in ModelProto, GraphProto and SparseTensorProto.
+_GRAPH, _INITIALIZER, _SPARSE_INITIALIZER, _VALUES, _INDICES = 7, 5, 15, 1, 2
+_MAX_TENSORS, _MAX_FIELDS = 2**17, 2**10
+
 
 def read_onnx(file: BinaryIO, limit: int) -> dict[str, StoredTensor]:
-    """Return the weights of a model in a .onnx file (see `initializers`)."""
+    """Return the weights of a model in a .onnx file.
+
+    Parameters
+    ----------
+    file : binary file
+        At its start.
+    limit : int
+        Largest number of bytes that the file and the numbers of an initialiser may need.
+
+    Returns
+    -------
+    dict of str to StoredTensor
+        As `initializers` returns them.
+
+    Raises
+    ------
+    FormatError
+        If the file is no protocol buffer, or more than `limit` bytes are needed.
+    Exception
+        What protobuf raises on a damaged message.
+
+    Notes
+    -----
+    The weights are cut out of the file and only they are given to onnx. A message of two bytes
+    takes some hundred in memory, so a whole model could need much more than its file. Numbers
+    that a model claims to have in other files are never looked for.
+    """
     onnx = require("onnx", "onnx")
-    # From bytes: data that a model claims to have in other files is never looked for.
-    return initializers(onnx.load_model_from_string(read_bytes(file, limit // 2)), limit)
+    data = memoryview(read_bytes(file, limit // 2))
+    dense, thin = [], []
+    for graph in _messages(data, (_GRAPH,)):
+        for number, piece in _fields(graph):
+            if number == _INITIALIZER:
+                dense.append(onnx.TensorProto.FromString(_checked(piece)))
+            elif number == _SPARSE_INITIALIZER:
+                for part in _messages(piece, (_VALUES, _INDICES)):
+                    _checked(part)
+                thin.append(onnx.SparseTensorProto.FromString(_checked(piece)))
+            if len(dense) + len(thin) > _MAX_TENSORS:
+                raise FormatError(f"the model has more than {_MAX_TENSORS} initialisers")
+    return _stored(dense, thin, limit)
 
 
 def initializers(model: Any, limit: int) -> dict[str, StoredTensor]:
@@ -43,18 +85,71 @@ def initializers(model: Any, limit: int) -> dict[str, StoredTensor]:
     FormatError
         If two have one name.
     """
-    dense = [(tensor.name, tensor) for tensor in model.graph.initializer]
-    thin = [(tensor.values.name, tensor) for tensor in model.graph.sparse_initializer]
-    if len({name for name, _ in dense + thin}) < len(dense) + len(thin):
+    return _stored(model.graph.initializer, model.graph.sparse_initializer, limit)
+
+
+def _stored(dense: Iterable[Any], thin: Iterable[Any], limit: int) -> dict[str, StoredTensor]:
+    named = [(tensor.name, tensor, _read_dense) for tensor in dense]
+    named += [(tensor.values.name, tensor, _read_sparse) for tensor in thin]
+    if len({name for name, _, _ in named}) < len(named):
         raise FormatError("two initialisers of the model have one name")
     return {
         name: StoredTensor(
-            shape=tuple(tensor.dims),
-            read=functools.partial(read, name, tensor, limit),
+            shape=tuple(tensor.dims), read=functools.partial(read, name, tensor, limit)
         )
-        for tensors, read in ((dense, _read_dense), (thin, _read_sparse))
-        for name, tensor in tensors
+        for name, tensor, read in named
     }
+
+
+# The wire format of protocol buffers --------------------------------------------------------
+
+
+def _fields(data: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Yield the number and the content of every field of a message."""
+    place = 0
+    while place < len(data):
+        tag, place = _varint(data, place)
+        kind, start = tag & 7, place
+        if kind == 0:
+            _, place = _varint(data, place)
+        elif kind == 2:
+            length, start = _varint(data, place)
+            place = start + length
+        elif kind in (1, 5):
+            place += 8 if kind == 1 else 4
+        else:
+            raise FormatError(f"a field has the wire type {kind}, which ONNX does not use")
+        if place > len(data):
+            raise FormatError("a field is longer than the message around it")
+        yield tag >> 3, data[start:place]
+
+
+def _varint(data: memoryview, place: int) -> tuple[int, int]:
+    """Return the number of variable length at a place, and the place after it."""
+    number = 0
+    for shift in range(0, 70, 7):
+        if place >= len(data):
+            raise FormatError("a message ends within a number")
+        byte = data[place]
+        place += 1
+        number |= (byte & 127) << shift
+        if byte < 128:
+            return number, place
+    raise FormatError("a number is longer than ten bytes")
+
+
+def _messages(data: memoryview, numbers: tuple[int, ...]) -> Iterator[memoryview]:
+    return (piece for number, piece in _fields(data) if number in numbers)
+
+
+def _checked(tensor: memoryview) -> bytes:
+    count = sum(1 for _ in _fields(tensor))
+    if count > _MAX_FIELDS:
+        raise FormatError(f"an initialiser has {count} fields, expected at most {_MAX_FIELDS}")
+    return bytes(tensor)
+
+
+# Numbers ------------------------------------------------------------------------------------
 
 
 def _numbers(name: str, tensor: Any, limit: int) -> Any:

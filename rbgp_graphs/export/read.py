@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
+from scipy import sparse
+
 from rbgp_graphs._validation import as_int
 from rbgp_graphs.encoding import loads
 from rbgp_graphs.encoding.atomic import as_path
@@ -137,6 +139,8 @@ def _read_matrix_file(
 
     def find(file: BinaryIO) -> tuple[dict[str, StoredTensor], Masks]:
         tensors = load(file, limit)
+        if not tensors:
+            raise FormatError("the file holds no tensors")
         return tensors, stored_masks(tensors, limit)
 
     mask = choose_mask(*read_file(place, find), name, str(place))
@@ -145,7 +149,8 @@ def _read_matrix_file(
 
 def tensors_in(source: Any, limit: int) -> Mapping[str, StoredTensor] | None:
     """Return the tensors of a state dict, a module or an ONNX model; None for what is neither."""
-    if isinstance(source, Mapping):
+    # Some sparse matrices of SciPy are dicts.
+    if isinstance(source, Mapping) and not sparse.issparse(source):
         return tensors_of(source, limit)
     torch, onnx = library_of(source, "torch"), library_of(source, "onnx")
     if torch is not None and isinstance(source, torch.nn.Module):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
-from rbgp_graphs.gpu.backend import choose
+from rbgp_graphs.gpu.backend import check_precision, choose
 from rbgp_graphs.gpu.epilogue import check_activation
 from rbgp_graphs.gpu.matrix import RBGP4Matrix
 from rbgp_graphs.gpu.operands import as_array, as_bias, as_out, result_dtype
@@ -28,9 +28,10 @@ class _Layer:
 class Sequential:
     r"""Sparse layers one after the other: :math:`f_k(A_k \cdots f_1(A_1 X + b_1) \cdots + b_k)`.
 
-    Between the layers the features stay rows and the samples columns, as the products want them,
-    in two buffers that take turns and are kept for the next call. Bias and activation are part of
-    the products.
+    Between the layers the features stay rows and the samples columns, as the products want them.
+    On the CPU they lie in two buffers that take turns and are kept for the next call; on a CUDA
+    device each result is taken from CuPy's memory pool. Bias and activation are part of the
+    products.
 
     Parameters
     ----------
@@ -39,14 +40,16 @@ class Sequential:
         biases are shared, not copied: changes in place take effect in the next call.
     backend : str
         As for `matmul`.
+    precision : {"tf32"}, optional
+        As for `matmul`, in all layers.
 
     Raises
     ------
     ArgumentTypeError
         If a layer is something else.
     ArgumentError
-        If there is no layer, the shapes of neighbouring layers do not fit, or a bias or an
-        activation is not allowed.
+        If there is no layer, the shapes of neighbouring layers do not fit, or a bias, an
+        activation or the precision is not allowed.
 
     Notes
     -----
@@ -65,9 +68,16 @@ class Sequential:
            [ 2.5,  1. ]])
     """
 
-    def __init__(self, layers: Iterable[Any], *, backend: str = "auto") -> None:
+    def __init__(
+        self,
+        layers: Iterable[Any],
+        *,
+        backend: str = "auto",
+        precision: Literal["tf32"] | None = None,
+    ) -> None:
         self._layers = tuple(_as_layer(k, layer) for k, layer in enumerate(layers))
-        self._backend = backend
+        check_precision(precision)
+        self._backend, self._precision = backend, precision
         self._buffers = threading.local()
         if not self._layers:
             raise ArgumentError("layers is empty, expected at least one layer")
@@ -99,14 +109,14 @@ class Sequential:
         ----------
         X : array_like, shape (cols,) or (..., cols, N)
             Real numbers: one sample, or a sample in each column. Samples in rows are passed as
-            ``X.T`` without a copy.
+            ``X.T`` without a copy. On a CUDA device if the values and biases lie there.
         out : ndarray, shape (rows,) or (..., rows, N), optional
             Where to write the result (see `matmul`).
 
         Returns
         -------
         ndarray, shape (rows,) or (..., rows, N)
-            `out` if given, else a new array.
+            `out` if given (as a CuPy array on a device), else a new array.
 
         Raises
         ------
@@ -115,7 +125,7 @@ class Sequential:
         ArgumentError
             If the shape does not fit, or `out` cannot hold the result.
         BackendError
-            If the backend is unknown or does not run here, or X lies on a device.
+            If the backend is unknown or does not run here, or the arrays lie in different places.
         """
         operand = as_array("X", X)
         rows, cols = self.shape
@@ -125,8 +135,10 @@ class Sequential:
             )
         dtypes = self._dtypes(operand)
         shape = (*operand.shape[:-2], rows, *operand.shape[-1:]) if operand.ndim > 1 else (rows,)
-        result = as_out(out, shape, dtypes[-1], self._inputs(operand))
-        chain = self._chain(operand, dtypes)
+        inputs = self._inputs(operand)
+        on_device = any(not isinstance(array, np.ndarray) for array in inputs.values())
+        result = as_out(out, shape, dtypes[-1], inputs)
+        chain = None if on_device else self._chain(operand, dtypes)
         if chain is not None:
             layers = [
                 (layer.matrix.pattern, layer.matrix.values, layer.bias, layer.activation)
@@ -136,9 +148,16 @@ class Sequential:
             return result
         last = len(self._layers) - 1
         for k, layer in enumerate(self._layers):
-            target = result if k == last else self._buffer(k, layer, operand, dtypes[k])
+            # Buffers of a device would be shared by streams that know nothing of each other.
+            target = None if on_device else self._buffer(k, layer, operand, dtypes[k])
             operand = matmul(
-                layer.matrix, operand, target, layer.bias, layer.activation, self._backend
+                layer.matrix,
+                operand,
+                result if k == last else target,
+                layer.bias,
+                layer.activation,
+                self._backend,
+                self._precision,
             )
         return result
 
@@ -147,8 +166,7 @@ class Sequential:
     ) -> Callable[..., None] | None:
         """Return what computes all layers at once, or None if that is not possible."""
         matrices = self.matrices
-        on_device = any(not isinstance(a, np.ndarray) for a in self._inputs(operand).values())
-        if on_device or operand.ndim != 2 or not operand.size or len(set(dtypes)) > 1:
+        if operand.ndim != 2 or not operand.size or len(set(dtypes)) > 1:
             return None
         if any(A._is_transposed or not A.nnz for A in matrices):
             return None
@@ -190,15 +208,17 @@ class Sequential:
 
     def __reduce__(self) -> tuple[Any, ...]:
         layers = [(layer.matrix, layer.bias, layer.activation) for layer in self._layers]
-        return (_rebuild, (layers, self._backend))
+        return (_rebuild, (layers, self._backend, self._precision))
 
     def __repr__(self) -> str:
         rows, cols = self.shape
         return f"<Sequential {rows} x {cols}, {len(self)} layers>"
 
 
-def _rebuild(layers: list[Any], backend: str) -> Sequential:
-    return Sequential(layers, backend=backend)
+def _rebuild(
+    layers: list[Any], backend: str, precision: Literal["tf32"] | None = None
+) -> Sequential:
+    return Sequential(layers, backend=backend, precision=precision)
 
 
 def _as_layer(k: int, layer: Any) -> _Layer:

@@ -24,6 +24,13 @@ Shape = tuple[int, int, int]
 _MOST_ORBITS, _MOST_BITS = 16, 8192
 #: Nothing is better than the trace bound, and this close to it the search ends.
 _OPTIMAL = 1.0001
+#: Orbits of the larger side that a short search likes best, its steps, and the multiplications
+#: of all of them, which take some seconds.
+_QUICK_ORBITS, _QUICK_STEPS, _QUICK_WORK = 8, 400, 1e10
+#: Orbits of the larger side at most: a step takes long with more.
+_MOST_QUICK_ORBITS = 32
+#: With fewer steps a search finds nothing.
+_FEWEST_STEPS = 50
 #: Groups that are searched longer, and with how many seeds.
 _FINALISTS, _SEEDS = 3, (1, 2)
 
@@ -78,6 +85,27 @@ def find(shape: Shape, orders: tuple[int, ...], seed: int, steps: int) -> CoverS
     if weights is None:
         raise InfeasibleError(f"no group of order {math.prod(orders)} covers a graph of {shape}")
     return search_abelian_cover(weights, orders, steps=steps, rng=seed)
+
+
+def quick_cover(shape: Shape, rng: Any) -> CoverSearchResult | None:
+    """Search a shape shortly, with one cyclic group; None if none fits or the shape is too large.
+
+    The same `rng` gives the same cover: the search is bounded by steps and not by time.
+    """
+    left, right, _ = shape
+    # A step takes the scores of all places of an edge from all characters.
+    steps = min(_QUICK_STEPS, int(_QUICK_WORK / (2 * left * right)))
+    if steps < _FEWEST_STEPS:
+        return None
+    common = math.gcd(left, right)
+    sizes = [size for size in range(common, 1, -1) if common % size == 0]
+    sizes = [size for size in sizes if max(left, right) // size <= _MOST_QUICK_ORBITS]
+    sizes.sort(key=lambda size: abs(math.log(max(left, right) / size / _QUICK_ORBITS)))
+    for size in sizes:
+        weights = base_weights(shape, size)
+        if weights is not None:
+            return search_abelian_cover(weights, (size,), steps=steps, rng=rng)
+    return None
 
 
 def best_cover(shape: Shape, effort: float) -> tuple[CoverSearchResult, dict[str, Any]] | None:

@@ -20,8 +20,6 @@ from rbgp_graphs.spectral.bounds import ramanujan_bound
 
 #: Rows and columns of a tile that keep the activation tile and its tables in fast memory.
 _TILE_ROWS, _TILE_COLS = (32, 256), (16, 128)
-#: A random factor lands this close below the bound.
-_RANDOM_SHARE = 0.98
 #: Random factors with more edges take too long to draw and to verify.
 _LARGEST_RANDOM_FACTOR = 1 << 20
 
@@ -41,7 +39,9 @@ class Candidate:
     twisted : bool
         Whether the outer edges shift the inner pattern.
     ratio : float
-        The sigma2/sigma1 that the best families for the factors promise.
+        A sigma2/sigma1 that the pattern keeps to: what the best known graphs for the factors
+        have, and the Ramanujan bound of a factor that has to be searched, which is then below
+        it. For a twisted pattern it is an estimate, since the shifts are drawn.
     seconds : float
         The time of a product that the cost model predicts.
     pareto : bool
@@ -207,7 +207,7 @@ def splits(
 
 @functools.lru_cache(maxsize=1 << 16)
 def _promised_ratio(left: int, right: int, degree: int) -> float | None:
-    """Return the sigma2/sigma1 that `ramanujan` reaches for a factor, None if it cannot."""
+    """Return a sigma2/sigma1 that `ramanujan` keeps to for a factor, None if it cannot."""
     if not is_connectable(left, right, degree):
         return None
     if degree == right:
@@ -226,7 +226,8 @@ def _promised_ratio(left: int, right: int, degree: int) -> float | None:
         return min(known) / sigma1
     if left * degree > _LARGEST_RANDOM_FACTOR:
         return None
-    return _RANDOM_SHARE * ramanujan_bound(degree, right_degree) / sigma1
+    # A searched or random graph keeps to the bound; by how much is known when it is made.
+    return ramanujan_bound(degree, right_degree) / sigma1
 
 
 @functools.lru_cache(maxsize=1 << 16)

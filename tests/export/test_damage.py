@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import rbgp_graphs as rg
 from rbgp_graphs.errors import FormatError
-from rbgp_graphs.export import read_mask, read_masks, write, write_masks
+from rbgp_graphs.export import read_mask, read_masks, to_onnx, write, write_masks
 from rbgp_graphs.export.write import SUFFIXES
 
 GRAPH = rg.complete(2, 3)
@@ -24,6 +24,9 @@ def content_of(folder: Path, suffix: str) -> bytes:
     if suffix == ".pt":
         torch = pytest.importorskip("torch", reason="PyTorch is optional")
         torch.save({"w": torch.ones(2, 3)}, path)
+    elif suffix == ".onnx":
+        pytest.importorskip("onnx", reason="onnx is optional")
+        path.write_bytes(to_onnx(GRAPH).SerializeToString())
     elif suffix == ".rbgp":
         rg.save(path, GRAPH)
     elif suffix == ".npy":
@@ -34,7 +37,7 @@ def content_of(folder: Path, suffix: str) -> bytes:
     return path.read_bytes()
 
 
-READ = (*SUFFIXES, ".npy", ".rbgp", ".pt")
+READ = (*SUFFIXES, ".npy", ".rbgp", ".pt", ".onnx")
 
 
 @pytest.mark.parametrize("suffix", READ)
@@ -75,6 +78,7 @@ HEADS: dict[str, bytes] = {
     ".safetensors": b"\x10\0\0\0\0\0\0\0",
     ".rbgp": b"\x10\0\0\0\0\0\0\0",
     ".pt": b"PK\x03\x04",
+    ".onnx": b"\x08\x0a\x3a",
 }
 
 

@@ -57,24 +57,21 @@ def test_every_dtype_survives(layout: Any, dtype: str) -> None:
 def test_sparse_arrays_of_every_kind_are_read_as_masks() -> None:
     from jax.experimental import sparse
 
-    dense = jnp.asarray(PATTERN.mask(), dtype="float32")
-    twice = jnp.array([[0, 0], [0, 1], [0, 1], [9, 9]])
-    sources = [
-        # With padding, which JAX marks by indices outside.
-        sparse.BCOO.fromdense(dense, nse=PATTERN.nnz + 3),
-        sparse.BCSR.fromdense(dense, nse=PATTERN.nnz + 3),
-        sparse.BCOO.fromdense(dense, n_batch=1),
-        sparse.BCOO.fromdense(dense, n_dense=1),
-        sparse.CSR.fromdense(dense),
-    ]
-    for source in sources:
-        assert read_mask(source) == read_mask(PATTERN)
-    summed = sparse.BCOO((jnp.array([1.0, 1.0, -1.0, 1.0]), twice), shape=(2, 2))
-    assert read_mask(summed).edges.tolist() == [[0, 0]]
+    # JAX marks padding by indices that lie outside.
+    values = jnp.array([1.0, 0.5, -0.5, 2.0, 0.0, 3.0])
+    pairs = np.array([[0, 0], [0, 1], [0, 1], [1, 2], [1, 0], [2, 3]])
+    coo = sparse.BCOO((values, pairs), shape=(2, 3))
+    assert read_mask(coo).edges.tolist() == [[0, 0], [1, 2]]
+    csr = sparse.BCSR((values, np.array([0, 1, 1, 2, 0, 3]), np.array([0, 3, 5])), shape=(2, 3))
+    old = sparse.CSR((values[:5], pairs[:5, 1], np.array([0, 3, 5])), shape=(2, 3))
+    assert read_mask(csr) == read_mask(old) == read_mask(coo)
     with pytest.raises(ArgumentError, match=r"shape \(2, 2, 2\), 3 dimensions, expected 2"):
-        read_mask(sparse.BCOO.fromdense(jnp.ones((2, 2, 2))))
-    with pytest.raises(ArgumentTypeError, match="source of type .*Tracer"):
-        jax.jit(read_mask)(dense)
+        read_mask(sparse.BCOO((values[:1], np.zeros((1, 3), int)), shape=(2, 2, 2)))
+
+
+def test_a_traced_array_is_refused() -> None:
+    with pytest.raises(ArgumentTypeError, match=r"source of type \w*Tracer"):
+        jax.jit(read_mask)(values_of(PATTERN))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

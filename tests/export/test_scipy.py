@@ -10,7 +10,7 @@ from scipy import sparse
 
 from rbgp_graphs.constructions import complete
 from rbgp_graphs.errors import ArgumentError
-from rbgp_graphs.export import to_scipy
+from rbgp_graphs.export import read_mask, to_scipy
 from rbgp_graphs.export.entries import Exportable
 from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products import TensorProduct
@@ -27,6 +27,7 @@ def test_every_layout_holds_the_same_matrix(obj: Exportable, layout: Any, old: b
     assert type(mask) is kind
     assert type(weights) is kind
     assert mask.dtype == bool
+    assert read_mask(mask) == read_mask(weights) == read_mask(dense_of(obj))
     np.testing.assert_array_equal(mask.toarray(), dense_of(obj) > 0)
     np.testing.assert_array_equal(weights.toarray(), dense_of(obj))
     if layout == "bsr" and isinstance(obj, TensorProduct):

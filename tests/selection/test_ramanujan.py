@@ -134,6 +134,32 @@ def test_a_tower_of_lifts_ends_on_the_shape(request_: Request) -> None:
     assert verify(base).is_ramanujan is True
 
 
+@pytest.mark.parametrize("request_", [(10, 10, 3), (15, 10, 4), (30, 42, 7), (640, 640, 40)])
+def test_covers_surpass_lifts_and_random_graphs(request_: Request) -> None:
+    cover = ramanujan(*request_, method="cover")
+    assert cover.recipe["kind"] == "abelian_cover"
+    assert cover.shape == request_[:2]
+    assert verify(cover).is_ramanujan
+    assert ramanujan(*request_) == cover == ramanujan(*request_, rng=np.random.default_rng(0))
+    other = ramanujan(*request_, method="random" if request_[0] < 64 else "lift")
+    sigma2, others = verify(cover).sigma2, verify(other).sigma2
+    assert sigma2 is not None
+    assert others is not None
+    assert sigma2 < 0.9 * others
+
+
+def test_of_a_cover_and_a_random_graph_the_better_one_is_taken() -> None:
+    # The sides share no group with few orbits but that of prime order.
+    request_ = (211, 211, 3)
+    cover = verify(ramanujan(*request_, method="random", rng=2)).sigma2
+    best = verify(ramanujan(*request_, rng=2)).sigma2
+    assert cover is not None
+    assert best is not None
+    assert best <= cover * (1 + 1e-9)
+    with pytest.raises(InfeasibleError, match="'cover' needs sides with a common divisor"):
+        ramanujan(9, 16, 16, method="cover")
+
+
 @pytest.mark.parametrize("request_", [(12, 12, 3), (15, 10, 4), (64, 64, 8), (30, 42, 7)])
 def test_random_graphs_are_drawn_until_one_is_ramanujan(request_: Request) -> None:
     graph = ramanujan(*request_, method="random", rng=5)
@@ -210,7 +236,7 @@ def test_arguments_of_a_wrong_type_are_refused(arguments: Any) -> None:
 @pytest.mark.parametrize("method", ["best", "", None])
 def test_unknown_methods_are_refused(method: Any) -> None:
     with pytest.raises(
-        ArgumentError, match="expected one of auto, explicit, catalogue, lift, random"
+        ArgumentError, match="expected one of auto, explicit, catalogue, cover, lift, random"
     ):
         ramanujan(4, 4, 2, method=method)
 

@@ -53,10 +53,10 @@ class Checks:
         bias = self.numbers((size.rows,), total)
         Y = self.poisoned((2, size.rows, n), dtype)
         run_forward(self._machine, launch, prepared, values, X, Y, bias)
-        exact = [self._exact(operand) for operand in (values, X, bias)]
+        values, X, bias = (_exact(xp, operand) for operand in (values, X, bias))
         arguments = (xp, self._machine.special, size, prepared.tables)
-        expected = gather.forward(*arguments, *exact, activation)
-        magnitude = gather.forward(*arguments, *map(abs, exact), None)
+        expected = gather.forward(*arguments, values, X, bias, activation)
+        magnitude = gather.forward(*arguments, abs(values), abs(X), abs(bias), None)
         return _difference(xp, launch, Y, expected, magnitude, size.row_degree + 9)
 
     def sampled(self, launch: Launch, prepared: Prepared, dtype: Any) -> str | None:
@@ -68,9 +68,9 @@ class Checks:
         dY = self.numbers((2, size.rows, n), dtype)
         result = self.poisoned((size.rows, size.row_degree), dtype)
         run_sampled(self._machine, launch, prepared, dY, X, result)
-        exact = [self._exact(operand) for operand in (dY, X)]
-        expected = gather.sampled(xp, size, prepared.tables, *exact)
-        magnitude = gather.sampled(xp, size, prepared.tables, *map(abs, exact))
+        dY, X = _exact(xp, dY), _exact(xp, X)
+        expected = gather.sampled(xp, size, prepared.tables, dY, X)
+        magnitude = gather.sampled(xp, size, prepared.tables, abs(dY), abs(X))
         return _difference(xp, launch, result, expected, magnitude, 2 * n)
 
     def transpose(self, launch: Launch, prepared: PreparedTranspose, dtype: Any) -> str | None:
@@ -98,14 +98,6 @@ class Checks:
         magnitude = gather.forward(*arguments, abs(values), abs(X), None, None)
         return _difference(np, None, Y, expected, magnitude, size.row_degree)
 
-    def _exact(self, array: Any) -> Any:
-        """Return an array in float64, in which tier 0 has no rounding of its own to speak of."""
-        xp = self._machine.xp
-        # Step by step: of bfloat16, which is new to CuPy, little more can be relied on.
-        return array.astype(xp.float64 if array.dtype == xp.float64 else xp.float32).astype(
-            xp.float64
-        )
-
     def poisoned(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return an array of NaN, which a kernel has to write over."""
         return self._machine.xp.full(shape, np.nan, np.float32).astype(dtype)
@@ -130,6 +122,13 @@ def verdict_of(variant: str, check: Callable[[], str | None]) -> Verdict:
     return Verdict(variant=variant, problem=problem)
 
 
+def _exact(xp: Any, array: Any) -> Any:
+    """Return an array in float64, where tier 0 has no rounding of its own to speak of."""
+    # By way of float32: that is all that can be relied on of bfloat16, which is new to CuPy.
+    total = xp.float64 if array.dtype == xp.float64 else xp.float32
+    return array.astype(total).astype(xp.float64)
+
+
 def _difference(
     xp: Any, launch: Launch | None, result: Any, expected: Any, magnitude: Any, terms: int
 ) -> str | None:
@@ -144,7 +143,7 @@ def _difference(
     bound = 2.3 * (terms * sums + operands) * magnitude + stored * abs(expected)
     if result.dtype.name == "float16":
         bound += _SMALLEST_HALF
-    error = abs(result.astype(expected.dtype) - expected)
+    error = abs(_exact(xp, result) - expected)
     if bool((error <= bound).all()):
         return None
     worst = xp.nan_to_num(error / bound, nan=xp.inf)

@@ -11,7 +11,7 @@ import pytest
 
 from rbgp_graphs.constructions import random_biregular
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, BackendError
-from rbgp_graphs.gpu import RBGP4Matrix, matmul
+from rbgp_graphs.gpu import RBGP4Matrix, Sequential, matmul
 from rbgp_graphs.gpu.cuda import cupy_backend
 from rbgp_graphs.gpu.cuda.products import Products
 from rbgp_graphs.gpu.cuda.verdicts import Verdicts
@@ -110,6 +110,84 @@ def test_the_result_can_be_written_to_an_array_on_the_device() -> None:
     assert result is out
     expected = np.maximum(dense(A) @ X.host + bias.host[:, None], 0)
     assert np.allclose(out.host, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_layers_on_the_device_stay_there(machine: DeviceMachine) -> None:
+    rng, A = np.random.default_rng(1), matrix_of(pattern(), 0, np.float32)
+    biases = [normal(rng, (rows,), "f4") for rows in (A.shape[0], A.shape[1], A.shape[0])]
+    layers = [(A, biases[0], "relu"), (A.T, biases[1], None), (A, biases[2], "silu")]
+    B = on_device(A)
+    own = [
+        (B.T if k == 1 else B, DeviceArray(bias), activation)
+        for k, (_, bias, activation) in enumerate(layers)
+    ]
+    network: Any = Sequential(own)
+    for shape in ((A.shape[1], 5), (A.shape[1],), (2, A.shape[1], 3)):
+        X = normal(rng, shape, "f4")
+        first, result = network(DeviceArray(X)), network(DeviceArray(X))
+        assert isinstance(result, DeviceArray)
+        # A result does not share memory with that of the call before.
+        assert not np.shares_memory(first.host, result.host)
+        assert np.allclose(result.host, Sequential(layers)(X), rtol=1e-4, atol=1e-4)
+    out = DeviceArray(np.full((2, A.shape[0], 3), np.nan, "f4"))
+    assert network(DeviceArray(X), out) is out
+    assert np.array_equal(out.host, result.host)
+    with pytest.raises(BackendError, match="values on 0, X on the CPU"):
+        network(X)
+    with pytest.raises(BackendError, match="values on the CPU, X on 0"):
+        Sequential(layers)(DeviceArray(X))
+    with pytest.raises(BackendError, match="'numpy' works on the CPU"):
+        Sequential(own, backend="numpy")(DeviceArray(X))
+    assert {launch.kernel for launch in machine.launched} == {"forward", "transpose"}
+
+
+@pytest.mark.parametrize("product", ["forward", "transposed", "sampled"])
+def test_float32_is_rounded_to_tf32_only_on_request(product: str, machine: DeviceMachine) -> None:
+    rng, A = np.random.default_rng(1), matrix_of(pattern(), 0, np.float32)
+    B: Any = on_device(A)
+    exact = dense(A)
+    X, dY = (normal(rng, (count, 21), "f4") for count in reversed(A.shape))
+
+    def compute(precision: Any = None) -> Any:
+        machine.launched.clear()
+        if product == "sampled":
+            return B.sampled_matmul(DeviceArray(dY), DeviceArray(X), precision=precision).host
+        if product == "transposed":
+            return matmul(B.T, DeviceArray(dY), precision=precision).host
+        return matmul(B, DeviceArray(X), precision=precision).host
+
+    def kernels() -> set[str]:
+        return {launch.kernel for launch in machine.launched} - {"transpose"}
+
+    if product == "sampled":
+        columns = pattern().columns(max_bytes=1 << 20)
+        expected, size = dY.astype(float) @ X.T, np.abs(dY) @ np.abs(X).T
+        expected, size = (np.take_along_axis(one, columns, 1) for one in (expected, size))
+    elif product == "transposed":
+        expected, size = exact.T @ dY, np.abs(exact).T @ np.abs(dY)
+    else:
+        expected, size = exact @ X, np.abs(exact) @ np.abs(X)
+    assert (np.abs(compute() - expected) <= 1e-5 * size).all()
+    assert kernels() == {"sampled" if product == "sampled" else "forward"}
+    error = np.abs(compute("tf32") - expected) / size
+    assert kernels() == {"sampled_tensor_core" if product == "sampled" else "tensor_core"}
+    # Two operands with 10 bits of fraction; and there would be no point if nothing was rounded.
+    assert 1e-5 < error.max() <= 1e-3
+
+
+def test_a_precision_that_is_not_known_is_refused_and_the_cpu_takes_the_known_one() -> None:
+    A = matrix_of(pattern(), 0, np.float32)
+    X: Any = np.ones((A.shape[1], 3), np.float32)
+    unknown: Any = "fp8"
+    with pytest.raises(ArgumentError, match="precision is 'fp8', expected None or 'tf32'"):
+        matmul(on_device(A), DeviceArray(X), precision=unknown)
+    with pytest.raises(ArgumentError, match="precision is 'fp8'"):
+        A.sampled_matmul(np.ones((A.shape[0], 3)), X, precision=unknown)
+    with pytest.raises(ArgumentError, match="precision is 'fp8'"):
+        Sequential([A], precision=unknown)
+    assert np.array_equal(matmul(A, X, precision="tf32"), matmul(A, X))
+    # What the fixture asks for: a launch.
+    on_device(A) @ DeviceArray(X)
 
 
 def test_a_numpy_operand_is_copied_to_the_device_on_request() -> None:

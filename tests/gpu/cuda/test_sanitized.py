@@ -50,9 +50,11 @@ def test_the_sampled_kernel_keeps_within_its_memory() -> None:
     check_sampled(host.HostMachine(sanitized=True), random, launch)
 
 
-@pytest.mark.parametrize("compact", [False, True])
-def test_the_tensor_core_kernel_keeps_within_its_memory(compact: bool) -> None:
-    dtype, n = ("bfloat16", 24) if compact else ("float16", 21)
+@pytest.mark.parametrize(
+    ("dtype", "n", "compact"),
+    [("bfloat16", 24, True), ("float16", 21, False), ("tf32", 21, False)],
+)
+def test_the_tensor_core_kernel_keeps_within_its_memory(dtype: str, n: int, compact: bool) -> None:
     random = problem(pattern(twisted=not compact), dtype, n, 2, 0)
     tile = WarpTile(
         row_steps=1,
