@@ -35,7 +35,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small cases of the products")
     parser.add_argument("--rounds", type=int, default=7, help="times of each product")
     parser.add_argument("--check-only", action="store_true", help="gpu: time nothing")
-    parser.add_argument("--tune", action="store_true", help="gpu: tune each product first")
+    parser.add_argument(
+        "--tune", action="store_true", help="gpu: tune each product first, and peers"
+    )
     parser.add_argument(
         "--sanitize",
         type=float,
@@ -100,7 +102,7 @@ def measure_gpu(path: Path, options: argparse.Namespace) -> None:
         return path if found["cases"] else path.with_name("gpu_check.json")
 
     found = gpu.run(
-        gpu.CudaDevice(),
+        gpu.CudaDevice(tuned=options.tune),
         check_only=options.check_only,
         quick=options.quick,
         tuned=options.tune,

@@ -51,24 +51,26 @@ def _points(cases: Iterable[Case], kind: str) -> list[Point]:
     """Return useful operations a byte and the useful rate of the fastest of a kind."""
     found = []
     for case in cases:
-        best = _fastest(case, (kind,))
+        best = min(
+            (m for m in case["measurements"] if m["kind"] == kind), key=lambda m: m["milliseconds"]
+        )
         operations = 2 * case["nnz"] * case["columns"]
         found.append((operations / _bytes_moved(case, kind), best["useful_gflops"]))
     return found
 
 
+def fastest_peer(case: Case, kinds: tuple[str, ...] = ("dense", "same pattern")) -> dict[str, Any]:
+    """Return the fastest of NumPy, SciPy and PyTorch, dense or the same matrix."""
+    peers = [m for m in case["measurements"] if m["kind"] in kinds and "MKL" not in m["name"]]
+    best: dict[str, Any] = min(peers, key=lambda m: m["milliseconds"])
+    return best
+
+
 def _aim(case: Case) -> Point:
     """Return where the product would be at the speed that was aimed at."""
-    peers = [m for m in case["measurements"] if "MKL" not in m["name"]]
-    best = _fastest({**case, "measurements": peers}, ("dense", "same pattern"))
+    best = fastest_peer(case)
     operations = 2 * case["nnz"] * case["columns"]
     return operations / _bytes_moved(case, "own"), _AIM * best["useful_gflops"]
-
-
-def _fastest(case: Case, kinds: tuple[str, ...]) -> dict[str, Any]:
-    found = [m for m in case["measurements"] if m["kind"] in kinds]
-    best: dict[str, Any] = min(found, key=lambda m: m["milliseconds"])
-    return best
 
 
 def _bytes_moved(case: Case, kind: str) -> float:

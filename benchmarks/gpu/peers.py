@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from rbgp_graphs.bench.peers import Peer, Prepared
 from rbgp_graphs.bench.problem import Mask, Problem
 from rbgp_graphs.gpu import RBGP4Matrix, matmul
+from rbgp_graphs.gpu.operands import is_bfloat16, is_half
 
 #: The largest dense matrix, and the most that a peer may gather.
 _DENSE_BYTES = 1 << 31
@@ -44,8 +45,13 @@ def own(backend: str = "cupy") -> Peer:
     return Peer(name="rbgp_graphs", kind="own", pack=pack, products=_ALL)
 
 
-def peers(device: str = "cuda") -> tuple[Peer, ...]:
-    """Return all peers; those of PyTorch compute on a device of that name."""
+def peers(device: str = "cuda", *, tuned: bool = False) -> tuple[Peer, ...]:
+    """Return all peers; those of PyTorch compute on a device of that name.
+
+    With `tuned` the block-sparse product of PyTorch is tuned for each shape, sparsity and dtype,
+    which takes a minute or more; it has tables for the A100 alone.
+    """
+    blocks = f"torch BSR Triton{', tuned' if tuned else ''}"
     found = (
         Peer(name="torch dense", kind="dense", pack=_torch_dense(device), products=_ALL),
         Peer(name="cupy dense", kind="dense", pack=_cupy_dense, products=_ALL),
@@ -55,7 +61,7 @@ def peers(device: str = "cuda") -> tuple[Peer, ...]:
         Peer(
             name="cuSPARSE CSR, unstructured", kind="unstructured", pack=_cupy_csr("unstructured")
         ),
-        Peer(name="torch BSR Triton, tuned", kind="blocks", pack=_torch_bsr(device)),
+        Peer(name=blocks, kind="blocks", pack=_torch_bsr(device, tuned=tuned)),
         Peer(name="torch 2:4", kind="2:4", pack=_two_of_four(device), products=("forward",)),
     )
     needed = {"torch": ["torch"], "Triton,": ["torch", "triton"]}
@@ -195,7 +201,7 @@ def _cupy_csr(mask: Mask) -> Callable[[Problem], Prepared]:
 # Other masks ----------------------------------------------------------------------------------
 
 
-def _torch_bsr(device: str) -> Callable[[Problem], Prepared]:
+def _torch_bsr(device: str, *, tuned: bool) -> Callable[[Problem], Prepared]:
     def pack(problem: Problem) -> Prepared:
         import torch
 
@@ -213,9 +219,11 @@ def _torch_bsr(device: str) -> Callable[[Problem], Prepared]:
             )
         X = _to_torch(_operand(problem), device)
         added = torch.zeros((matrix.shape[0], X.shape[1]), dtype=X.dtype, device=device)
-        meta = tuning.tune_bsr_dense_addmm(added, tensor, X, beta=0, alpha=1, store=True)
+        scale: dict[str, Any] = {"beta": 0, "alpha": 1}
+        # What was stored is found again, by this call and by the product.
+        meta = tuning.tune_bsr_dense_addmm(added, tensor, X, **scale, store=True) if tuned else None
         return Prepared(
-            run=lambda: multiply(added, tensor, X, beta=0, alpha=1, meta=meta), fetch=_fetch_torch
+            run=lambda: multiply(added, tensor, X, **scale, meta=meta), fetch=_fetch_torch
         )
 
     return pack
@@ -225,7 +233,7 @@ def _two_of_four(device: str) -> Callable[[Problem], Prepared]:
     def pack(problem: Problem) -> Prepared:
         import torch
 
-        if problem.dtype != np.float16:
+        if not is_half(problem.dtype):
             raise ValueError(f"2:4 has float16 and bfloat16, not {problem.dtype.name}")
         if 2 * problem.pattern.nnz != problem.pattern.rows * problem.pattern.cols:
             raise ValueError("2:4 is 50 % sparse and nothing else")
@@ -262,11 +270,18 @@ def _fetch_cupy(array: Any) -> NDArray[Any]:
 def _to_torch(array: NDArray[Any], device: str) -> Any:
     import torch
 
-    return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+    contiguous = np.ascontiguousarray(array)
+    if is_bfloat16(contiguous.dtype):
+        # Of NumPy's bfloat16, which is that of another package, PyTorch knows nothing.
+        return torch.from_numpy(contiguous.view(np.int16)).view(torch.bfloat16).to(device)
+    return torch.from_numpy(contiguous).to(device)
 
 
 def _fetch_torch(tensor: Any) -> NDArray[Any]:
-    return np.asarray(tensor.cpu().numpy())
+    import torch
+
+    on_cpu = tensor.cpu()
+    return np.asarray((on_cpu.float() if on_cpu.dtype == torch.bfloat16 else on_cpu).numpy())
 
 
 def _missing(*modules: str) -> Callable[[], str | None]:

@@ -62,20 +62,25 @@ class Device(Protocol):
 class CudaDevice:
     """The first CUDA device of CuPy.
 
+    Parameters
+    ----------
+    tuned : bool
+        Whether peers that can be tuned are.
+
     Raises
     ------
     BackendError
         If there is none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, tuned: bool = False) -> None:
         from benchmarks.gpu.timing import EventTimer
 
         self._machine = cupy_machine(0)
         cupy = self._cupy = self._machine.xp
         self.place = Place(backend="cupy", put=cupy.asarray, fetch=cupy.asnumpy)
         self.own = peers.own()
-        self.peers = peers.peers()
+        self.peers = peers.peers(tuned=tuned)
         self.timers = (EventTimer(cupy, warm=False), EventTimer(cupy, warm=True))
 
     @property
@@ -154,6 +159,15 @@ def cases(*, quick: bool = False) -> Iterator[Case]:
         yield Case(
             suite="gpu_sparsity", size=2 * size, columns=size, dtype="float16", row_group=128
         )
+        for sparsity in (0.75, 0.9375):
+            yield Case(
+                suite="gpu_sparsity",
+                size=size,
+                sparsity=sparsity,
+                columns=size,
+                dtype="bfloat16",
+                row_group=128,
+            )
     for columns in (64, 256) if quick else (16, 64, 256, 1024, 8192):
         yield Case(suite="gpu_columns", size=size, columns=columns, dtype="float16", row_group=32)
     for product in ("forward", "transposed", "sampled"):

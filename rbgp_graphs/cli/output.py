@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.status import Status
 
 #: Version of the JSON documents. It grows when a key changes its meaning or goes away.
 SCHEMA = 1
@@ -105,14 +106,34 @@ def can_print(text: str) -> bool:
     return True
 
 
+class Working:
+    """What `working` shows on a terminal; elsewhere its methods do nothing."""
+
+    def __init__(self, status: Status | None) -> None:
+        self._status = status
+
+    def say(self, message: str) -> None:
+        """Show another message."""
+        if self._status is not None:
+            self._status.update(message)
+
+    def print_line(self, text: str, stream: TextIO) -> None:
+        """Write a line at once, above the message."""
+        if self._status is not None:
+            self._status.stop()
+        print_line(text, stream)
+        if self._status is not None:
+            self._status.start()
+
+
 @contextlib.contextmanager
-def working(message: str) -> Iterator[None]:
+def working(message: str) -> Iterator[Working]:
     """Show on a terminal that something takes its time."""
     if not _is_animated():
-        yield
+        yield Working(None)
         return
-    with _console(sys.stderr).status(message):
-        yield
+    with _console(sys.stderr).status(message) as status:
+        yield Working(status)
 
 
 def _wrap(line: str) -> str:

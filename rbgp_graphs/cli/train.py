@@ -12,7 +12,7 @@ import click
 
 from rbgp_graphs._validation import as_fraction_of_one, require
 from rbgp_graphs.cli.command import Command, examples, force_option, share_of_zeros
-from rbgp_graphs.cli.output import Result, Table, Text, print_line
+from rbgp_graphs.cli.output import Result, Table, Text, working
 from rbgp_graphs.encoding.atomic import as_path, write_file
 from rbgp_graphs.errors import ArgumentError
 
@@ -77,6 +77,13 @@ _DIGITS: dict[str, Any] = {"batch": 64, "learning_rate": 0.05, "augment": False}
     show_default=True,
     help="How sparse convolutions compute: by the sparse product, or by PyTorch with the zeros.",
 )
+@click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    metavar="cpu|cuda",
+    help="Where PyTorch trains; cuda:1 is the second GPU.",
+)
 @click.option("--tensorboard", is_flag=True, help="Write a log for TensorBoard too.")
 @click.option(
     "--out",
@@ -97,29 +104,37 @@ def train(ctx: click.Context, /, out: str, force: bool, **options: Any) -> Resul
     from rbgp_graphs.nn import train as train_network
 
     folder = Path(as_path(out))
+    device = _device(options["device"])
     images = _images(options["data"])
     recipe = _recipe(options)
     model, sparse_layers = _network(images, options)
-    teacher = None if options["teacher"] is None else _teacher(images, options)
+    model.to(device)
+    teacher = None if options["teacher"] is None else _teacher(images, options).to(device)
     if force:
         for name in ("checkpoint.pt", "log.jsonl", "result.json"):
             (folder / name).unlink(missing_ok=True)
     stream = sys.stderr if ctx.meta.get("as_json") else sys.stdout
 
-    def show(epoch: Epoch) -> None:
-        line = f"epoch {epoch.epoch:>3} of {recipe.epochs}  loss {epoch.loss:.4f}"
-        print_line(f"{line}  test accuracy {epoch.test_accuracy:.4f}", stream)
+    with working("training") as status:
 
-    result = train_network(
-        model,
-        images,
-        recipe,
-        seed=options["seed"],
-        teacher=teacher,
-        folder=folder,
-        tensorboard=options["tensorboard"],
-        progress=show,
-    )
+        def show(epoch: Epoch) -> None:
+            line = f"epoch {epoch.epoch:>3} of {recipe.epochs}  loss {epoch.loss:.4f}"
+            status.print_line(f"{line}  test accuracy {epoch.test_accuracy:.4f}", stream)
+
+        def show_step(epoch: int, step: int, steps: int) -> None:
+            status.say(f"epoch {epoch:>3} of {recipe.epochs}  step {step} of {steps}")
+
+        result = train_network(
+            model,
+            images,
+            recipe,
+            seed=options["seed"],
+            teacher=teacher,
+            folder=folder,
+            tensorboard=options["tensorboard"],
+            progress=show,
+            step_progress=show_step,
+        )
     data = {
         "settings": {**options, "recipe": recipe.as_dict(), "images": images.name},
         "result": result.as_dict(),
@@ -143,6 +158,24 @@ def train(ctx: click.Context, /, out: str, force: bool, **options: Any) -> Resul
         rows = [(str(e.epoch), f"{e.loss:.4f}", f"{e.test_accuracy:.4f}") for e in result.epochs]
         text.append(Table(columns=(">epoch", ">loss", ">test accuracy"), rows=rows))
     return Result(data=data, text=text)
+
+
+def _device(name: str) -> Any:
+    import torch
+
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ArgumentError(f"there is no device {name!r}; try cpu or cuda") from error
+    if device.type == "cpu":
+        return device
+    if device.type != "cuda":
+        raise ArgumentError(f"the device is {name!r}, expected cpu or cuda")
+    if (device.index or 0) >= torch.cuda.device_count():
+        raise ArgumentError(
+            f"the device is {name!r}, and PyTorch sees {torch.cuda.device_count()} CUDA devices"
+        )
+    return device
 
 
 def _images(name: str) -> Any:

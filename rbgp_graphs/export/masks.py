@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import fnmatch
+import inspect
 import io
+import math
+import operator
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -11,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rbgp_graphs._validation import as_int, require
+from rbgp_graphs._validation import as_fraction_of_one, as_int, require
 from rbgp_graphs.encoding.atomic import as_path, write_file
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, InfeasibleError
 from rbgp_graphs.export.entries import MAX_BYTES, Exportable
@@ -24,7 +27,9 @@ from rbgp_graphs.products import TensorProduct
 from rbgp_graphs.selection import design
 
 
-def masks_for_model(model: Any, rules: Mapping[str, Any], *, rng: Any = 0) -> dict[str, Exportable]:
+def masks_for_model(
+    model: Any, rules: float | Mapping[str, Any], *, rng: Any = 0
+) -> dict[str, Exportable]:
     """Choose a pattern for each weight of a model by rules on its name.
 
     Parameters
@@ -32,11 +37,13 @@ def masks_for_model(model: Any, rules: Mapping[str, Any], *, rng: Any = 0) -> di
     model : torch.nn.Module, or mapping of str to shape or array
         The weights by name. Those with fewer than two dimensions (biases, norms) are left
         alone. A weight with more counts as a matrix with all dimensions but the first flattened.
-    rules : mapping of str to object
+    rules : float, or mapping of str to object
         Glob patterns of names, as in `fnmatch`, and what they ask for: a sparsity; a dict of
         arguments of `rbgp_graphs.design`, as ``{"sparsity": 0.9375, "objective": "speed"}``; a
         pattern or a graph of the right shape; or None for a weight that stays dense. The last
-        rule that matches a name counts; a weight without one stays dense.
+        rule that matches counts; a weight without one stays dense. Names are those of weights
+        (``"body.0.weight"``) or of their layers (``"body.0"``), as in
+        `rbgp_graphs.nn.sparsify`. A number alone is meant for all weights.
     rng : int, numpy.random.Generator or None
         Source of randomness of the designs.
 
@@ -48,33 +55,42 @@ def masks_for_model(model: Any, rules: Mapping[str, Any], *, rng: Any = 0) -> di
     Raises
     ------
     ArgumentTypeError
-        If `model` or a rule is none of these.
+        If `model` or a rule is none of these, or `rbgp_graphs.design` has no such argument.
     ArgumentError
-        If a rule matches no weight, or its pattern has another shape.
+        If a rule matches no weight, its sparsity or an argument leaves its range, or its pattern
+        has another shape.
     InfeasibleError
         If no pattern has the shape of a weight and the sparsity asked for; names the weight.
 
     Examples
     --------
     >>> shapes = {"stem.weight": (64, 27), "body.0.weight": (64, 64), "body.1.weight": (128, 64)}
-    >>> masks = masks_for_model(shapes, {"body.*": 0.75, "body.1.*": {"sparsity": 0.875}})
+    >>> masks = masks_for_model(shapes, {"body.*": 0.75, "body.1": {"sparsity": 0.875}})
     >>> {name: (mask.shape, mask.sparsity) for name, mask in masks.items()}
     {'body.0.weight': ((64, 64), 0.75), 'body.1.weight': ((128, 64), 0.875)}
     """
-    globs: Any = rules
-    if not isinstance(globs, Mapping) or not all(isinstance(glob, str) for glob in globs):
+    globs: Any = rules if isinstance(rules, Mapping) else {"*": as_fraction_of_one("rules", rules)}
+    if not all(isinstance(glob, str) for glob in globs):
         raise ArgumentTypeError(f"rules is {rules!r}, expected a dict of glob patterns")
     shapes = dict(_matrix_shapes(model))
-    idle = [glob for glob in rules if not fnmatch.filter(shapes, glob)]
-    if idle:
+    idle = [glob for glob in globs if not any(_is_meant(glob, name) for name in shapes)]
+    if idle and isinstance(rules, Mapping):
         known = ", ".join(list(shapes)[:8]) + (", ..." if len(shapes) > 8 else "")
         raise ArgumentError(f"the rule {idle[0]!r} matches no weight; they are {known or 'none'}")
     masks: dict[str, Exportable] = {}
     for name, shape in shapes.items():
-        matching = [rule for glob, rule in rules.items() if fnmatch.fnmatchcase(name, glob)]
+        matching = [rule for glob, rule in globs.items() if _is_meant(glob, name)]
         if matching and matching[-1] is not None:
-            masks[name] = _follow(matching[-1], name, shape, rng)
+            try:
+                masks[name] = _follow(matching[-1], shape, rng)
+            except (ArgumentError, InfeasibleError) as error:
+                raise type(error)(f"{name}: {error}") from error
     return masks
+
+
+def _is_meant(glob: str, name: str) -> bool:
+    names = (name, name.removesuffix(".weight"))
+    return any(fnmatch.fnmatchcase(candidate, glob) for candidate in names)
 
 
 def _matrix_shapes(model: Any) -> Iterator[tuple[str, tuple[int, int]]]:
@@ -88,32 +104,35 @@ def _matrix_shapes(model: Any) -> Iterator[tuple[str, tuple[int, int]]]:
             f"model is a {type(model).__name__}, expected a torch.nn.Module or a dict of shapes"
         )
     for name, value in named:
-        shape = tuple(getattr(value, "shape", value))
-        if not isinstance(name, str) or not all(isinstance(size, int) for size in shape):
+        try:
+            shape = tuple(operator.index(size) for size in getattr(value, "shape", value))
+        except TypeError:
+            shape = None
+        if not isinstance(name, str) or shape is None or min(shape, default=0) < 0:
             raise ArgumentTypeError(f"model has {name!r}: {value!r}, expected a name and a shape")
         if len(shape) >= 2:
-            yield name, (shape[0], int(np.prod(shape[1:])))
+            yield name, (shape[0], math.prod(shape[1:]))
 
 
-def _follow(rule: Any, name: str, shape: tuple[int, int], rng: Any) -> Exportable:
+def _follow(rule: Any, shape: tuple[int, int], rng: Any) -> Exportable:
     if isinstance(rule, (BipartiteGraph, TensorProduct)):
         if rule.shape != shape:
             raise ArgumentError(
-                f"the mask for {name} is {rule.shape[0]} x {rule.shape[1]}, expected "
-                f"{shape[0]} x {shape[1]}"
+                f"the mask is {rule.shape[0]} x {rule.shape[1]}, expected {shape[0]} x {shape[1]}"
             )
         return rule
-    arguments = rule if isinstance(rule, Mapping) else {"sparsity": rule}
-    try:
-        return design(*shape, **{"rng": rng, **arguments})
-    except InfeasibleError as error:
-        raise InfeasibleError(f"{name}: {error}") from error
-    except TypeError as error:
-        if isinstance(error, ArgumentTypeError):
-            raise ArgumentTypeError(f"{name}: {error}") from error
-        raise ArgumentTypeError(
-            f"{name}: the rule {rule!r} is no set of arguments of design: {error}"
-        ) from error
+    arguments = dict(rule) if isinstance(rule, Mapping) else {"sparsity": rule}
+    if "sparsity" not in arguments:
+        raise ArgumentTypeError(f"the rule {rule!r} has no sparsity")
+    sparsity = arguments.pop("sparsity")
+    parameters = inspect.signature(design).parameters.values()
+    known = [parameter.name for parameter in parameters if parameter.kind == parameter.KEYWORD_ONLY]
+    for argument in arguments:
+        if argument not in known:
+            raise ArgumentTypeError(
+                f"there is no argument {argument!r}; design takes {', '.join(known)}"
+            )
+    return design(*shape, sparsity, **{"rng": rng, **arguments})
 
 
 def write_masks(
@@ -184,7 +203,7 @@ def write_masks(
 
 
 def _reshaped(name: str, mask: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    if len(shape) < 2 or (shape[0], int(np.prod(shape[1:]))) != mask.shape:
+    if len(shape) < 2 or (shape[0], math.prod(shape[1:])) != mask.shape:
         raise ArgumentError(
             f"shapes[{name!r}] is {tuple(shape)}, but the mask is {len(mask)} x {mask.shape[1]}"
         )
@@ -244,6 +263,11 @@ def read_masks(
     tensors = tensors_in(source, limit)
     if tensors is not None:
         return _read_all(tensors, names, limit)
+    if not isinstance(source, (str, os.PathLike)):
+        raise ArgumentTypeError(
+            f"source is a {type(source).__name__}, expected a path, a dict of tensors by name, a "
+            "torch.nn.Module or an onnx.ModelProto"
+        )
     place = as_path(source)
     load = TENSOR_READERS.get(place.suffix.lower())
     if load is None:

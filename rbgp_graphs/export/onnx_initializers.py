@@ -17,7 +17,8 @@ from rbgp_graphs.graph import BipartiteGraph
 
 #: Numbers of the fields in ModelProto, GraphProto and SparseTensorProto.
 _GRAPH, _INITIALIZER, _SPARSE_INITIALIZER, _VALUES, _INDICES = 7, 5, 15, 1, 2
-_MAX_TENSORS, _MAX_FIELDS = 2**17, 2**10
+#: A field may be a message of its own, of some hundred bytes in memory.
+_MAX_FIELDS = 2**18
 
 
 def read_onnx(file: BinaryIO, limit: int) -> dict[str, StoredTensor]:
@@ -50,17 +51,19 @@ def read_onnx(file: BinaryIO, limit: int) -> dict[str, StoredTensor]:
     """
     onnx = require("onnx", "onnx")
     data = memoryview(read_bytes(file, limit // 2))
-    dense, thin = [], []
+    dense, thin, count = [], [], 0
     for graph in _messages(data, (_GRAPH,)):
         for number, piece in _fields(graph):
+            if number not in (_INITIALIZER, _SPARSE_INITIALIZER):
+                continue
+            parts = _messages(piece, (_VALUES, _INDICES)) if number == _SPARSE_INITIALIZER else ()
+            count += 1 + sum(1 for tensor in (piece, *parts) for _ in _fields(tensor))
+            if count > _MAX_FIELDS:
+                raise FormatError(f"the initialisers have more than {_MAX_FIELDS} fields")
             if number == _INITIALIZER:
-                dense.append(onnx.TensorProto.FromString(_checked(piece)))
-            elif number == _SPARSE_INITIALIZER:
-                for part in _messages(piece, (_VALUES, _INDICES)):
-                    _checked(part)
-                thin.append(onnx.SparseTensorProto.FromString(_checked(piece)))
-            if len(dense) + len(thin) > _MAX_TENSORS:
-                raise FormatError(f"the model has more than {_MAX_TENSORS} initialisers")
+                dense.append(onnx.TensorProto.FromString(bytes(piece)))
+            else:
+                thin.append(onnx.SparseTensorProto.FromString(bytes(piece)))
     return _stored(dense, thin, limit)
 
 
@@ -140,13 +143,6 @@ def _varint(data: memoryview, place: int) -> tuple[int, int]:
 
 def _messages(data: memoryview, numbers: tuple[int, ...]) -> Iterator[memoryview]:
     return (piece for number, piece in _fields(data) if number in numbers)
-
-
-def _checked(tensor: memoryview) -> bytes:
-    count = sum(1 for _ in _fields(tensor))
-    if count > _MAX_FIELDS:
-        raise FormatError(f"an initialiser has {count} fields, expected at most {_MAX_FIELDS}")
-    return bytes(tensor)
 
 
 # Numbers ------------------------------------------------------------------------------------

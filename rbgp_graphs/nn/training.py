@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import statistics
@@ -89,15 +90,16 @@ def train(
     folder: Any = None,
     tensorboard: bool = False,
     progress: Callable[[Epoch], None] | None = None,
+    step_progress: Callable[[int, int, int], None] | None = None,
 ) -> TrainingResult:
     """Train a network to classify images.
 
     Parameters
     ----------
     model : torch.nn.Module
-        From images to scores of the classes; trained in place.
+        From images to scores of the classes; trained in place, on the device where it is.
     images : Images
-        What to train and to test on.
+        What to train and to test on. Each batch is moved to the device of the model.
     recipe : Recipe
         How.
     seed : int
@@ -109,9 +111,12 @@ def train(
         of the same run is there, training goes on from it. The folder is made if its parent is
         there.
     tensorboard : bool
-        Whether to write the log for TensorBoard too.
+        Whether to write the log for TensorBoard too, after each epoch.
     progress : callable, optional
         Called with each `Epoch` when it is over.
+    step_progress : callable, optional
+        Called before each step with the number of its epoch and its own number, both from 1, and
+        how many steps the epoch has.
 
     Returns
     -------
@@ -156,22 +161,19 @@ def train(
     if tensorboard and folder is None:
         raise ArgumentError("tensorboard is set without a folder to write to")
     place = None if folder is None else _as_folder(folder)
-    history = [] if place is None else run.resume(place / "checkpoint.pt")
-    writer = require("torch.utils.tensorboard", "train").SummaryWriter if tensorboard else None
+    history = [] if place is None else run.resume(place)
     step_seconds: list[float] = []
-    for number in range(len(history) + 1, recipe.epochs + 1):
-        epoch, seconds = run.epoch(number)
-        history.append(epoch)
-        step_seconds += seconds
-        if place is not None:
-            run.save(place, history)
-        if progress is not None:
-            progress(epoch)
-    if writer is not None:
-        with writer(str(place)) as events:
-            for epoch in history:
-                for name in ("loss", "test_accuracy", "learning_rate"):
-                    events.add_scalar(name, getattr(epoch, name), epoch.epoch)
+    with _event_log(place, history) if tensorboard else contextlib.nullcontext() as record:
+        for number in range(len(history) + 1, recipe.epochs + 1):
+            epoch, seconds = run.epoch(number, step_progress)
+            history.append(epoch)
+            step_seconds += seconds
+            if place is not None:
+                run.save(place, history)
+            if record is not None:
+                record(epoch)
+            if progress is not None:
+                progress(epoch)
     return TrainingResult(
         epochs=tuple(history),
         parameters=count_parameters(model),
@@ -192,12 +194,37 @@ def count_parameters(model: torch.nn.Module) -> int:
 def accuracy(model: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
     """Return the share of images that a model classifies correctly, in evaluation mode."""
     model.eval()
+    device = device_of(model)
     correct = 0
     pieces = [torch.split(tensor, _TEST_BATCH) for tensor in (images, labels)]
     with torch.no_grad():
         for part, marks in zip(*pieces, strict=True):
-            correct += int((model(part).argmax(dim=1) == marks).sum())
+            correct += int((model(part.to(device)).argmax(dim=1) == marks.to(device)).sum())
     return correct / len(labels)
+
+
+def device_of(model: torch.nn.Module) -> torch.device:
+    """Return the device of the first parameter of a model."""
+    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+
+
+@contextlib.contextmanager
+def _event_log(folder: Path | None, history: list[Epoch]) -> Iterator[Callable[[Epoch], None]]:
+    """Yield what writes an epoch for TensorBoard; those before come first, in place of older ones.
+
+    A run that was killed after its checkpoint has no event for its last epoch.
+    """
+    writer = require("torch.utils.tensorboard", "train").SummaryWriter
+
+    def record(epoch: Epoch) -> None:
+        for name in ("loss", "test_accuracy", "learning_rate"):
+            events.add_scalar(name, getattr(epoch, name), epoch.epoch)
+        events.flush()
+
+    with writer(str(folder), purge_step=1) as events:
+        for epoch in history:
+            record(epoch)
+        yield record
 
 
 class _Run:
@@ -212,6 +239,7 @@ class _Run:
         teacher: torch.nn.Module | None,
     ) -> None:
         self.model, self.images, self.recipe, self.seed = model, images, recipe, seed
+        self.device = device_of(model)
         self.teacher = None if teacher is None else teacher.eval()
         self.optimizer = torch.optim.SGD(
             model.parameters(),
@@ -220,17 +248,29 @@ class _Run:
             weight_decay=recipe.weight_decay,
             nesterov=recipe.momentum > 0,
         )
+        # A last batch of one image would have no variance to normalise with.
+        count, size = len(images.train), recipe.batch
+        self.steps = max(1, count // size + (count % size > 1))
+        # Before a checkpoint is loaded: it brings the patterns and masks of its own run.
+        self.identity = self._identity()
 
-    @property
-    def identity(self) -> str:
-        """A text that two runs share if they do the same."""
+    def _identity(self) -> str:
+        """Return a text that two runs share if they do the same."""
         shapes = [(name, list(p.shape)) for name, p in self.model.named_parameters()]
-        what = [self.recipe.as_dict(), self.seed, self.images.digest, shapes]
-        text = json.dumps([*what, self.teacher is not None])
-        return hashlib.sha256(text.encode()).hexdigest()
+        structure = {
+            name: tensor
+            for name, tensor in self.model.state_dict().items()
+            if isinstance(tensor, torch.Tensor)
+            and (name.endswith("_extra_state") or tensor.dtype == torch.bool)
+        }
+        what = [self.recipe.as_dict(), self.seed, self.images.digest, shapes, _digest(structure)]
+        if self.teacher is not None:
+            what.append(_digest(self.teacher.state_dict()))
+        return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
-    def resume(self, path: Path) -> list[Epoch]:
+    def resume(self, folder: Path) -> list[Epoch]:
         """Load a checkpoint if there is one, and return the epochs that are done."""
+        path = folder / "checkpoint.pt"
         if not path.exists():
             return []
         state = load_checkpoint(path)
@@ -243,32 +283,37 @@ class _Run:
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
             torch.set_rng_state(state["rng"])
-            return [Epoch(**epoch) for epoch in state["epochs"]]
+            history = [Epoch(**epoch) for epoch in state["epochs"]]
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise FormatError(f"{path} is no checkpoint of this run: {error}") from error
+        # The process may have been killed between the two files.
+        _write_log(folder, history)
+        return history
 
     def save(self, folder: Path, history: list[Epoch]) -> None:
         """Write the checkpoint and the log."""
-        epochs = [asdict(epoch) for epoch in history]
         state = {
             "identity": self.identity,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "rng": torch.get_rng_state(),
-            "epochs": epochs,
+            "epochs": [asdict(epoch) for epoch in history],
         }
         save_checkpoint(folder / "checkpoint.pt", state)
-        lines = [json.dumps(epoch, sort_keys=True).encode() + b"\n" for epoch in epochs]
-        write_file(folder / "log.jsonl", lines)
+        _write_log(folder, history)
 
-    def epoch(self, number: int) -> tuple[Epoch, list[float]]:
+    def epoch(
+        self, number: int, step_progress: Callable[[int, int, int], None] | None
+    ) -> tuple[Epoch, list[float]]:
         """Do one epoch; return it and the seconds of its steps."""
         rate = self.recipe.rate(number - 1)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
         losses, seconds = [], []
-        for inputs, labels in self._batches(number):
+        for step, (inputs, labels) in enumerate(self._batches(number), start=1):
+            if step_progress is not None:
+                step_progress(number, step, self.steps)
             start = time.perf_counter()
             self.optimizer.zero_grad()
             loss = self._loss(inputs, labels)
@@ -282,16 +327,12 @@ class _Run:
 
     def _batches(self, number: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
-        count, size = len(self.images.train), self.recipe.batch
-        order = torch.randperm(count, generator=generator)
-        # A last batch of one image would have no variance to normalise with.
-        for part in torch.split(order, size):
-            if len(part) == 1 < count:
-                continue
+        order = torch.randperm(len(self.images.train), generator=generator)
+        for part in torch.split(order, self.recipe.batch)[: self.steps]:
             inputs = self.images.train[part]
             if self.recipe.augment:
                 inputs = _augmented(inputs, generator)
-            yield inputs, self.images.train_labels[part]
+            yield inputs.to(self.device), self.images.train_labels[part].to(self.device)
 
     def _loss(self, inputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         scores = self.model(inputs)
@@ -304,6 +345,20 @@ class _Run:
         apart = functional.kl_div(own, target, reduction="batchmean", log_target=True)
         share = self.recipe.teacher_weight
         return (1 - share) * loss + share * apart
+
+
+def _digest(state: dict[str, torch.Tensor]) -> str:
+    """Return the SHA-256 of tensors and their names."""
+    found = hashlib.sha256()
+    for name, tensor in state.items():
+        found.update(name.encode())
+        found.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
+
+
+def _write_log(folder: Path, history: list[Epoch]) -> None:
+    lines = [json.dumps(asdict(epoch), sort_keys=True).encode() + b"\n" for epoch in history]
+    write_file(folder / "log.jsonl", lines)
 
 
 def _augmented(inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

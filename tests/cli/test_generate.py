@@ -85,7 +85,7 @@ def test_the_facts_say_how_the_graph_was_built() -> None:
         (["random-biregular", "4", "4", "2", "--rng", "-1"], "rng is -1, expected at least 0"),
         (
             ["ramanujan", "4", "4", "2", "--method", "magic"],
-            "'auto', 'explicit', 'catalogue', 'lift', 'random'",
+            "'auto', 'explicit', 'catalogue', 'cover', 'lift', 'random'",
         ),
         (["lps", "3.5", "5"], "'3.5' is not a valid integer"),
     ],

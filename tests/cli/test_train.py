@@ -32,6 +32,8 @@ def test_a_run_leaves_its_result_goes_on_and_starts_anew_with_force() -> None:
     assert again.exit_code == 0
     assert "none left to do" in again.stdout
     assert f"{first['test_accuracy']:.4f}" in again.stdout
+    masked = rbgp(*SMALL, "--sparsity", "50%", "--structure", "unstructured")
+    assert masked.exit_code == 2
     other = rbgp(*SMALL, "--sparsity", "50%", "--seed", "1")
     assert other.exit_code == 2
     assert "another model, recipe, seed or data" in other.stderr
@@ -54,6 +56,9 @@ def test_a_student_learns_from_a_dense_run() -> None:
         (("--teacher", "nowhere"), 2, "cannot read nowhere/checkpoint.pt"),
         (("--width", "0.01"), 2, "powers of two"),
         (("--epochs", "0"), 2, "epochs is 0"),
+        (("--device", "cuda:99"), 2, "the device is 'cuda:99', and PyTorch sees"),
+        (("--device", "meta"), 2, "the device is 'meta', expected cpu or cuda"),
+        (("--device", "tape"), 2, "there is no device 'tape'"),
         (("--sparsity", "200%"), 2, "sparsity is 2.0, expected a number in [0, 1)"),
     ],
 )

@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
+from scipy import sparse
 
 from rbgp_graphs.constructions import complete
+from rbgp_graphs.encoding import dumps
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, FormatError, InfeasibleError
 from rbgp_graphs.export import (
     apply_mask,
+    detect,
     masks_for_model,
     read_mask,
     read_masks,
@@ -25,6 +28,7 @@ from rbgp_graphs.export import (
 )
 from rbgp_graphs.export.entries import Exportable
 from rbgp_graphs.products import RBGP4, TensorProduct
+from rbgp_graphs.selection import design
 from tests.export.test_entries import dense_of, exportables, values_of
 
 SHAPES = {"conv.weight": (8, 4, 1, 2), "a.weight": (8, 8), "a.bias": (8,), "b.weight": (4, 8)}
@@ -43,6 +47,18 @@ def test_the_last_rule_that_matches_counts() -> None:
     assert conv.shape == (8, 8)
 
 
+def test_rules_name_weights_or_layers_or_nothing() -> None:
+    assert [*masks_for_model(SHAPES, 0.5)] == ["conv.weight", "a.weight", "b.weight"]
+    assert [*masks_for_model(SHAPES, {"*": 0.5, "conv": None, "[b]": 0.25})] == [
+        "a.weight",
+        "b.weight",
+    ]
+    sizes = {"a": (np.int64(8), 8), "b": np.ones((4, 2, 4)), "c": (8,)}
+    found = masks_for_model(sizes, 0.5)
+    assert {name: mask.shape for name, mask in found.items()} == {"a": (8, 8), "b": (4, 8)}
+    assert masks_for_model({}, 0.5) == {}
+
+
 def test_masks_of_a_torch_model_fit_its_layers() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is optional")
     model = torch.nn.Sequential(
@@ -58,11 +74,22 @@ def test_masks_of_a_torch_model_fit_its_layers() -> None:
 def test_bad_rules_are_refused() -> None:
     for rules, error, message in (
         ({"c.*": 0.5}, ArgumentError, r"'c.\*' matches no weight; they are conv.weight, a.weight"),
-        ({"a.*": complete(2, 2)}, ArgumentError, "mask for a.weight is 2 x 2, expected 8 x 8"),
-        ({"a.*": {"spars": 0.5}}, ArgumentTypeError, "a.weight: the rule .* no set of arguments"),
+        ({"a.*": complete(2, 2)}, ArgumentError, "a.weight: the mask is 2 x 2, expected 8 x 8"),
+        ({"a.*": {"spars": 0.5}}, ArgumentTypeError, "a.weight: the rule .* has no sparsity"),
+        (
+            {"a": {"sparsity": 0.5, "groups": 2}},
+            ArgumentTypeError,
+            "a.weight: there is no argument 'groups'; design takes objective, row_group, block",
+        ),
+        ({"a": {"sparsity": 0.5, "rows": 2}}, ArgumentTypeError, "there is no argument 'rows'"),
+        ({"a": 1.5}, ArgumentError, "a.weight: sparsity is 1.5"),
+        ("0.5", ArgumentTypeError, "rules is '0.5'"),
+        ({1: 0.5}, ArgumentTypeError, "expected a dict of glob patterns"),
+        (None, ArgumentTypeError, "rules is None"),
+        (2, ArgumentError, "rules is 2"),
         ({"a.*": "half"}, ArgumentTypeError, "a.weight: sparsity is 'half'"),
         ({"a.*": 0.01}, InfeasibleError, "a.weight: "),
-        ([], ArgumentTypeError, "expected a dict of glob patterns"),
+        ([], ArgumentTypeError, r"rules is \[\]"),
     ):
         with pytest.raises(error, match=message):
             masks_for_model(SHAPES, rules)  # type: ignore[arg-type]
@@ -70,6 +97,8 @@ def test_bad_rules_are_refused() -> None:
         masks_for_model([], {})
     with pytest.raises(ArgumentTypeError, match="expected a name and a shape"):
         masks_for_model({"a": "bc"}, {})
+    with pytest.raises(ArgumentTypeError, match="expected a name and a shape"):
+        masks_for_model({"a": (-2, 2)}, {})
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
@@ -308,15 +337,118 @@ def test_tensors_that_are_larger_than_their_storage_are_refused(tmp_path: Path) 
     assert path.stat().st_size < 3000
     with pytest.raises(FormatError, match="needs 80000000000 bytes, more than max_bytes"):
         read_masks(path)
-    huge = torch.sparse_coo_tensor(torch.tensor([[0], [0]]), torch.ones(1), (10**6, 10**6))
+    index = torch.zeros(2, 1, dtype=torch.int64)
+    thin = torch.sparse_coo_tensor(index, torch.ones(1), (10**6, 10**6))
+    assert read_mask(saved(path, {"w": thin})).num_edges == 1
+    with torch.sparse.check_sparse_tensor_invariants(False):
+        many = (index.expand(2, 10**12), torch.ones(1).expand(10**12))
+        huge = torch.sparse_coo_tensor(*many, (10**6, 10**6), is_coalesced=True)
+        outside = torch.sparse_coo_tensor(index + 9, torch.ones(1), (9, 9))
     with pytest.raises(FormatError, match="more than max_bytes"):
         read_mask(saved(path, {"w": huge}))
+    with pytest.raises(FormatError, match=r"w: .* index outside 9 x 9"):
+        read_mask(saved(path, {"w": outside}))
     with pytest.raises(FormatError, match="w holds NaN"):
         read_mask(saved(path, {"w": torch.full((2, 2), torch.nan)}))
     with pytest.raises(FormatError, match="complex64"):
         read_mask(saved(path, {"w": torch.ones(2, 2, dtype=torch.complex64)}))
-    with pytest.raises(FormatError, match="has 'w_orig' but not 'w_mask'"):
-        read_masks(saved(path, {"w_orig": torch.ones(2, 2)}))
+    pair = {"w_orig": torch.ones(2, 2), "w_mask": torch.ones(2)}
+    with pytest.raises(FormatError, match=r"'w_orig' has shape \(2, 2\) and its mask \(2,\)"):
+        read_masks(saved(path, pair))
+
+
+def test_ordinary_checkpoints_have_no_masks(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is optional")
+    ones = torch.ones(2, 2)
+    state = {"a.causal_mask": ones, "b.weight_orig": ones, "c.parametrizations.w.original": ones}
+    path = saved(tmp_path / "c.pt", {**state, "d.0.mask": ones, "b.weight_u": ones[0]})
+    assert [*read_masks(path)] == [*state, "d.0.mask"]
+    pruned = {"e.weight_orig": ones, "e.weight_mask": torch.eye(2), "e.bias": ones[0]}
+    path = saved(path, {**state, **pruned})
+    assert read_masks(path) == {"e.weight": read_mask(np.eye(2))}
+    assert read_mask(path) == read_mask(path, name="e.weight") == read_mask(np.eye(2))
+    assert read_mask(path, name="e.weight_orig").num_edges == 4
+
+
+def test_layers_with_compact_weights_are_read(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is optional")
+    from rbgp_graphs.nn import RBGP4Conv2d, RBGP4Linear
+
+    pattern = design(16, 16, 0.75, twist=True)
+    model = torch.nn.Sequential(
+        RBGP4Linear(16, 16, pattern), torch.nn.Linear(16, 8), RBGP4Conv2d(4, 8, 2, sparsity=0.5)
+    )
+    expected = {
+        "0.weight": read_mask(pattern.mask()),
+        "2.weight": read_mask(model[2].pattern.mask()),
+    }
+    # A weight that happens to be zero is still one of the pattern.
+    torch.nn.init.zeros_(model[0].values)
+    state = model.state_dict()
+    np.savez(tmp_path / "c.npz", **{key: value.numpy() for key, value in state.items()})
+    pytest.importorskip("safetensors.torch").save_file(state, tmp_path / "c.safetensors")
+    sources = [tmp_path / "c.npz", tmp_path / "c.safetensors", saved(tmp_path / "c.pt", state)]
+    for source in (*sources, state, model):
+        assert read_masks(source) == expected
+        for name in ("0.weight", "0.values"):
+            assert read_mask(source, name=name) == expected["0.weight"]
+        assert [*read_masks(source, names="2*")] == ["2.weight"]
+    assert read_mask(sources[0], name="1.weight").shape == (8, 16)
+    for layer in (model[0], torch.nn.Sequential(model[0], torch.nn.ReLU()), pattern):
+        found = detect(layer)
+        assert (found.graph, found.distance) == (expected["0.weight"], 0)
+        assert found.pattern is not None
+        assert read_mask(found.pattern) == expected["0.weight"]
+    with pytest.raises(ArgumentError, match=r"no name is given; the tensors in the Sequential are"):
+        read_mask(model)
+    with pytest.raises(FormatError, match="more than max_bytes=1000"):
+        read_masks(model, max_bytes=1000)
+
+
+def test_damaged_patterns_of_layers_are_refused() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is optional")
+    from rbgp_graphs.nn import RBGP4Linear
+
+    state = RBGP4Linear(16, 16, sparsity=0.5, bias=False).state_dict()
+    content = state["_extra_state"]
+    for place in range(8, len(content), 5):
+        damaged = content.clone()
+        damaged[place] ^= 1
+        with pytest.raises(FormatError, match="_extra_state: "):
+            read_masks({**state, "_extra_state": damaged})
+    with pytest.raises(FormatError, match=r"values beside it have shape \(8, 8\)"):
+        read_masks({**state, "values": state["values"][:8]})
+    graph = torch.frombuffer(bytearray(dumps(complete(16, 16))), dtype=torch.uint8)
+    with pytest.raises(FormatError, match="holds a BipartiteGraph, expected an RBGP4"):
+        read_masks({**state, "_extra_state": graph})
+    for other in (torch.zeros(99, dtype=torch.uint8), torch.zeros(9), {"scale": 1}, None):
+        assert [*read_masks({**state, "_extra_state": other})] == ["values"]
+
+
+def test_whatever_holds_named_masks_is_read() -> None:
+    mask = np.array([[1, 0, 2], [0, 1, 0]])
+    state = {
+        "a": mask,
+        "b": sparse.coo_array(mask),
+        "c": read_mask(mask),
+        "d": np.stack([mask, mask]),
+        "e": mask[0],
+        "epoch": 3,
+        "name": "x",
+    }
+    assert read_masks(state) == {
+        **dict.fromkeys("abc", read_mask(mask)),
+        "d": read_mask(np.stack([mask, mask]).reshape(2, 6)),
+    }
+    assert read_masks({"model": state, "optimizer": {}}, names="b") == {"b": read_mask(mask)}
+    assert read_mask({"w": mask, "bias": mask[0]}) == read_mask(mask)
+    assert read_masks({}) == {}
+    with pytest.raises(ArgumentError, match="no name is given; the tensors in the dict are none"):
+        read_mask({})
+    with pytest.raises(FormatError, match="w holds NaN"):
+        read_masks({"w": np.full((2, 2), np.nan)})
+    with pytest.raises(ArgumentTypeError, match="source is a list, expected a path, a dict of"):
+        read_masks([mask])
 
 
 def test_a_pattern_without_its_matrix_is_not_needed_for_rules() -> None:

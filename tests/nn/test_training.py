@@ -164,6 +164,46 @@ def test_a_killed_process_goes_on_with_the_same_result(tmp_path: Path) -> None:
     torch.testing.assert_close(found, whole.state_dict(), rtol=0, atol=0)
 
 
+def test_a_log_that_a_kill_cut_short_is_completed(tmp_path: Path) -> None:
+    train(network(), few(), SHORT, folder=tmp_path)
+    whole = (tmp_path / "log.jsonl").read_bytes()
+    (tmp_path / "log.jsonl").write_bytes(whole[: whole.rindex(b"{")])
+    train(network(), few(), SHORT, folder=tmp_path)
+    assert (tmp_path / "log.jsonl").read_bytes() == whole
+
+
+@pytest.mark.parametrize("structure", ["rbgp4", "unstructured"])
+def test_the_checkpoint_of_other_patterns_of_the_same_size_is_refused(
+    tmp_path: Path, structure: Any
+) -> None:
+    def drawn(rng: int) -> nn.Module:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Flatten(), *dense_layers())
+        sparsify(model, 0.875, structure=structure, rng=rng, row_group=(4, 1)[rng])
+        return model
+
+    train(drawn(0), few(), SHORT, folder=tmp_path)
+    assert train(drawn(0), few(), SHORT, folder=tmp_path).step_seconds is None
+    with pytest.raises(ArgumentError, match="another model"):
+        train(drawn(1), few(), SHORT, folder=tmp_path)
+
+
+def test_the_checkpoint_of_another_teacher_is_refused(tmp_path: Path) -> None:
+    train(network(), few(), SHORT, teacher=network(seed=3), folder=tmp_path)
+    with pytest.raises(ArgumentError, match="another model"):
+        train(network(), few(), SHORT, teacher=network(seed=4), folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("count", "batch", "steps"), [(192, 64, 3), (193, 64, 3), (194, 64, 4), (1, 64, 1), (3, 1, 3)]
+)
+def test_every_step_is_announced(count: int, batch: int, steps: int) -> None:
+    seen: list[tuple[int, int, int]] = []
+    recipe = replace(SHORT, epochs=2, batch=batch, milestones=())
+    train(network(), few(count), recipe, step_progress=lambda *step: seen.append(step))
+    assert seen == [(epoch, step, steps) for epoch in (1, 2) for step in range(1, steps + 1)]
+
+
 def test_the_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     train(network(), few(), SHORT, folder=tmp_path)
     before = (tmp_path / "checkpoint.pt").read_bytes()
@@ -207,12 +247,26 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
 
 def test_tensorboard_gets_every_epoch(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
-    train(network(), few(), SHORT, folder=tmp_path, tensorboard=True)
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(str(tmp_path))
-    events.Reload()
-    assert [event.step for event in events.Scalars("test_accuracy")] == [1, 2, 3]
+    def steps() -> list[int]:
+        events = EventAccumulator(str(tmp_path))
+        events.Reload()
+        return [event.step for event in events.Scalars("test_accuracy")]
+
+    seen: list[list[int]] = []
+
+    def stop(epoch: Epoch) -> None:
+        seen.append(steps())
+        if epoch.epoch == 2:
+            raise InterruptedError
+
+    options: dict[str, Any] = {"folder": tmp_path, "tensorboard": True}
+    with pytest.raises(InterruptedError):
+        train(network(), few(), SHORT, progress=stop, **options)
+    assert seen == [[1], [1, 2]]
+    train(network(), few(), SHORT, **options)
+    assert steps() == [1, 2, 3]
 
 
 # Distillation, augmentation, models ---------------------------------------------------------

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import math
 import re
+import sys
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -13,10 +15,12 @@ from rbgp_graphs.constructions import complete
 from rbgp_graphs.constructions.recipes import from_recipe
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, InfeasibleError
 from rbgp_graphs.graph import BipartiteGraph
-from rbgp_graphs.selection import ramanujan
+from rbgp_graphs.selection import best_cover, ramanujan
 from rbgp_graphs.spectral import verify
 
 Request = tuple[int, int, int]
+#: The module, whose name in the package is that of its function.
+selected = sys.modules["rbgp_graphs.selection.ramanujan"]
 SMALL: list[Request] = [
     (left, right, degree)
     for left in range(1, 9)
@@ -134,30 +138,47 @@ def test_a_tower_of_lifts_ends_on_the_shape(request_: Request) -> None:
     assert verify(base).is_ramanujan is True
 
 
-@pytest.mark.parametrize("request_", [(10, 10, 3), (15, 10, 4), (30, 42, 7), (640, 640, 40)])
-def test_covers_surpass_lifts_and_random_graphs(request_: Request) -> None:
+@pytest.mark.parametrize("request_", [(10, 10, 3), (15, 10, 4), (30, 42, 7)])
+def test_covers_surpass_random_graphs(request_: Request) -> None:
     cover = ramanujan(*request_, method="cover")
     assert cover.recipe["kind"] == "abelian_cover"
     assert cover.shape == request_[:2]
     assert verify(cover).is_ramanujan
     assert ramanujan(*request_) == cover == ramanujan(*request_, rng=np.random.default_rng(0))
-    other = ramanujan(*request_, method="random" if request_[0] < 64 else "lift")
-    sigma2, others = verify(cover).sigma2, verify(other).sigma2
+    sigma2, others = verify(cover).sigma2, verify(ramanujan(*request_, method="random")).sigma2
     assert sigma2 is not None
     assert others is not None
     assert sigma2 < 0.9 * others
 
 
-def test_of_a_cover_and_a_random_graph_the_better_one_is_taken() -> None:
-    # The sides share no group with few orbits but that of prime order.
-    request_ = (211, 211, 3)
-    cover = verify(ramanujan(*request_, method="random", rng=2)).sigma2
-    best = verify(ramanujan(*request_, rng=2)).sigma2
-    assert cover is not None
-    assert best is not None
-    assert best <= cover * (1 + 1e-9)
+def test_beyond_the_catalogue_a_cover_stays_well_below_the_bound() -> None:
+    verdict = verify(ramanujan(640, 640, 40))
+    assert verdict.is_ramanujan
+    assert verdict.sigma2 is not None
+    # A 2-lift or a random graph has 0.97 of the bound or more.
+    assert verdict.sigma2 < 0.8 * verdict.bound
+
+
+def test_of_a_cover_and_a_random_graph_the_better_one_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(selected, "_BETTER_THAN_RANDOM", 0.0)
+    found = best_cover.quick_cover((15, 10, 4), 0)
+    assert found is not None
+    assert ramanujan(15, 10, 4) == found.graph
+    for weak in (replace(found, sigma2=0.999 * found.bound), None):
+        monkeypatch.setattr(selected, "quick_cover", lambda *_, weak=weak: weak)
+        assert ramanujan(15, 10, 4).recipe["kind"] == "bitmask"
     with pytest.raises(InfeasibleError, match="'cover' needs sides with a common divisor"):
-        ramanujan(9, 16, 16, method="cover")
+        ramanujan(15, 10, 4, method="cover")
+
+
+def test_covers_that_are_not_ramanujan_or_too_large_are_not_taken() -> None:
+    # The only group is that of prime order, and no circulant of degree 3 is an expander.
+    with pytest.raises(InfeasibleError, match="method 'cover' found no Ramanujan graph"):
+        ramanujan(211, 211, 3, method="cover")
+    assert_is_ramanujan(ramanujan(211, 211, 3), 211, 211, 3)
+    assert best_cover.quick_cover((1 << 20, 1 << 20, 6), 0) is None
 
 
 @pytest.mark.parametrize("request_", [(12, 12, 3), (15, 10, 4), (64, 64, 8), (30, 42, 7)])
