@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import re
@@ -76,6 +77,8 @@ def read_csv(file: BinaryIO, limit: int) -> sparse.coo_array[Any]:
     # A line has four bytes or more.
     check_bytes(24 * (size // 4 + 1), limit)
     shape = None
+    if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+        file.seek(0)
     line = _line(file)
     while line.startswith("#"):
         found = _SHAPE.fullmatch(line)

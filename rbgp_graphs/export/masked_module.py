@@ -79,6 +79,8 @@ def apply_mask(
             f"module has no parameter {name!r} of its own, expected one of "
             f"{', '.join(names) or 'none'}; is it masked already?"
         )
+    if torch.nn.parameter.is_lazy(weight):
+        raise ArgumentError(f"{name} has no shape before the first forward pass of a lazy module")
     flat = (weight.shape[0], weight[0].numel()) if weight.ndim > 1 else tuple(weight.shape)
     if flat != obj.shape:
         raise ArgumentError(

@@ -46,12 +46,13 @@ def read_matrix_market(file: BinaryIO, limit: int) -> Any:
         If a line does not hold numbers.
     """
     layout, field, symmetry = _read_kind(file)
-    rows, cols, count = _read_sizes(file, layout, limit)
-    if symmetry != "general" and (layout == "array" or rows != cols):
-        raise FormatError(f"the {layout} of {rows} x {cols} is {symmetry}, expected general")
+    rows, cols, count = _read_sizes(file, layout, symmetry, limit)
     number = np.int64 if field == "integer" else np.float64
     if layout == "array":
-        return _read_lines(file, np.dtype(number), count).reshape(cols, rows).T
+        numbers = _read_lines(file, np.dtype(number), count)
+        if symmetry == "general":
+            return numbers.reshape(cols, rows).T
+        return _mirrored(numbers, rows, symmetry)
     values = [] if field == "pattern" else [("value", number)]
     entries = _read_lines(file, np.dtype([*_INDICES, *values]), count)
     row, col = entries["row"] - 1, entries["col"] - 1
@@ -87,7 +88,17 @@ def _read_kind(file: BinaryIO) -> tuple[str, str, str]:
     return layout, field, symmetry
 
 
-def _read_sizes(file: BinaryIO, layout: str, limit: int) -> tuple[int, int, int]:
+def _mirrored(numbers: NDArray[Any], size: int, symmetry: str) -> NDArray[Any]:
+    """Return the square array of which the columns below the diagonal are given."""
+    array = np.zeros((size, size), numbers.dtype)
+    col, row = np.triu_indices(size, int(symmetry == "skew-symmetric"))
+    array[row, col] = array[col, row] = numbers
+    return array
+
+
+def _read_sizes(
+    file: BinaryIO, layout: str, symmetry: str, limit: int
+) -> tuple[int, int, int]:
     """Return rows, columns and the number of entries, which the file is long enough for."""
     line = _line(file)
     while line.startswith("%") or (line and not line.strip()):
@@ -97,12 +108,17 @@ def _read_sizes(file: BinaryIO, layout: str, limit: int) -> tuple[int, int, int]
     if len(sizes) != expected or not all(size.isdecimal() for size in sizes):
         raise FormatError(f"the size line is {line.strip()!r}, expected {expected} numbers")
     rows, cols = int(sizes[0]), int(sizes[1])
+    if symmetry != "general" and rows != cols:
+        raise FormatError(f"the {layout} of {rows} x {cols} is {symmetry}, expected general")
     count = int(sizes[2]) if layout == "coordinate" else rows * cols
+    if layout == "array" and symmetry != "general":
+        count = rows * (rows + 1 - 2 * (symmetry == "skew-symmetric")) // 2
     rest = os.fstat(file.fileno()).st_size - file.tell()
     # The last line may lack its end.
     if count * _ENTRY_BYTES[layout] > rest + 1:
         raise FormatError(f"the size line promises {count} entries, and {rest} bytes follow")
-    check_bytes(8 * (rows + cols) + 24 * count, limit)
+    cells = rows * cols if layout == "array" else count
+    check_bytes(8 * (rows + cols) + 24 * cells, limit)
     return rows, cols, count
 
 

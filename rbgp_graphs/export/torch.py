@@ -110,7 +110,9 @@ def to_torch(
         with _checked(torch):
             return build(pointers, columns, data, size=obj.shape)
     degrees = pointers[1:] - pointers[:-1]
-    rows = torch.repeat_interleave(torch.arange(obj.shape[0], device=data.device), degrees)
+    rows = torch.repeat_interleave(
+        torch.arange(obj.shape[0], device=data.device), degrees, output_size=len(columns)
+    )
     if layout == "coo":
         with _checked(torch):
             return torch.sparse_coo_tensor(

@@ -19,6 +19,8 @@ from __future__ import annotations
 import base64
 import contextlib
 import functools
+import importlib
+import importlib.util
 from collections.abc import Iterator
 from typing import Any
 
@@ -91,7 +93,7 @@ def _product(
 ) -> torch.Tensor:
     result: torch.Tensor = _empty_product(values, x, bias, pattern, transposed, features_last)
     operand, target = _as_operand(x), result
-    if target.dtype == torch.bfloat16:
+    if target.dtype == torch.bfloat16 and not _knows_bfloat16(target.device.type):
         target = torch.empty_like(result, dtype=torch.float32)
     out = _as_operand(target)
     if features_last:
@@ -150,7 +152,7 @@ def _sampled(y: torch.Tensor, x: torch.Tensor, pattern: str, features_last: bool
     result: torch.Tensor = _empty_sampled(y, x, pattern, features_last)
     decoded = decode_pattern(pattern)
     target = result
-    if target.dtype == torch.bfloat16:
+    if target.dtype == torch.bfloat16 and not _knows_bfloat16(target.device.type):
         target = torch.empty_like(result, dtype=torch.float32)
     left, right, out = _as_operand(y), _as_operand(x), _as_operand(target)
     if features_last:
@@ -177,11 +179,25 @@ def _empty_sampled(
 
 
 def _as_operand(tensor: torch.Tensor) -> Any:
-    """Return what the products take, sharing memory; bfloat16, unknown to NumPy, is widened."""
-    plain = tensor.detach()
-    if plain.dtype == torch.bfloat16:
-        plain = plain.float()
-    return plain.numpy() if plain.device.type == "cpu" else plain
+    """Return what the products take, sharing memory; bfloat16 is widened where it is unknown."""
+    plain, kind = tensor.detach(), tensor.device.type
+    if plain.dtype != torch.bfloat16:
+        return plain.numpy() if kind == "cpu" else plain
+    if not _knows_bfloat16(kind):
+        return _as_operand(plain.float())
+    # No library takes the type from PyTorch, but all take its bits.
+    bits = _as_operand(plain.view(torch.int16))
+    array = bits if kind == "cpu" else require("cupy", "gpu-cu13").from_dlpack(bits)
+    return array.view(importlib.import_module("ml_dtypes").bfloat16)
+
+
+@functools.cache
+def _knows_bfloat16(kind: str) -> bool:
+    """Return whether arrays on a kind of device can have the dtype bfloat16 of ml_dtypes."""
+    if importlib.util.find_spec("ml_dtypes") is None:
+        return False
+    # CuPy has it since version 14.
+    return kind == "cpu" or int(require("cupy", "gpu-cu13").__version__.partition(".")[0]) >= 14
 
 
 @contextlib.contextmanager

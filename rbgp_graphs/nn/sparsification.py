@@ -205,6 +205,11 @@ def sparsify(
     """
     if not isinstance(model, torch.nn.Module):
         raise ArgumentTypeError(f"model is a {type(model).__name__}, expected torch.nn.Module")
+    if isinstance(model, (torch.nn.Linear, torch.nn.Conv2d)):
+        raise ArgumentError(
+            f"model is itself a {type(model).__name__}, expected a model that contains layers; "
+            "RBGP4Linear.from_dense and RBGP4Conv2d.from_dense convert one"
+        )
     for name, value, kind in (
         ("structure", structure, Structure),
         ("infeasible", infeasible, Infeasible),

@@ -214,6 +214,29 @@ def test_layers_of_every_dtype_are_masked(dtype: str) -> None:
     assert int((layer.weight != 0).sum()) == PATTERN.nnz
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_tensors_without_data_have_the_shape(layout: Any) -> None:
+    tensor = to_torch(PATTERN, layout=layout, device="meta")
+    assert (tensor.device.type, tensor.shape) == ("meta", PATTERN.shape)
+    layer = apply_mask(linear(device="meta"), PATTERN)
+    state = apply_mask(linear(), PATTERN).state_dict()
+    layer.load_state_dict(state, assign=True)
+    assert (layer.weight != 0).equal(torch.from_numpy(PATTERN.mask()))
+
+
+def test_other_modules_are_masked() -> None:
+    mask = RBGP4(complete(2, 2), (2, 1), read_mask(np.eye(2)), (2, 2))
+    attention = apply_mask(torch.nn.MultiheadAttention(8, 2), read_mask(np.eye(24, 8)),
+                           name="in_proj_weight")
+    x = torch.randn(3, 1, 8)
+    attention(x, x, x)[0].sum().backward()
+    assert int((attention.in_proj_weight != 0).sum()) == 8
+    lstm = apply_mask(torch.nn.LSTM(8, 4), read_mask(np.eye(16, 8)), name="weight_ih_l0")
+    lstm(x)[0].sum().backward()
+    assert int((lstm.parametrizations.weight_ih_l0.original.grad != 0).sum()) == 8
+    assert int((apply_mask(torch.nn.Embedding(*mask.shape), mask).weight != 0).sum()) == mask.nnz
+
+
 def test_state_dicts_go_from_each_convention_to_the_other() -> None:
     layers = {
         method: torch.nn.Sequential(linear(), torch.nn.BatchNorm1d(8), linear())
@@ -289,5 +312,7 @@ def test_layers_that_do_not_fit_are_refused() -> None:
         apply_mask(apply_mask(linear(), PATTERN), PATTERN)
     with pytest.raises(ArgumentError, match=r"shape \(8, 8\), a matrix of \(8, 8\), but .* 1 x 2"):
         apply_mask(linear(), complete(1, 2))
+    with pytest.raises(ArgumentError, match="weight has no shape before the first forward pass"):
+        apply_mask(torch.nn.LazyLinear(8), PATTERN)
     with pytest.raises(ArgumentError, match="method is 'hook'"):
         apply_mask(linear(), TensorProduct(complete(8, 8)), method="hook")  # type: ignore[arg-type]

@@ -283,6 +283,8 @@ def test_an_empty_graph_leaves_the_bias_alone() -> None:
 def test_a_model_is_needed() -> None:
     with pytest.raises(ArgumentTypeError, match="dict"):
         sparsify({}, 0.5)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="itself a Linear.*from_dense"):
+        sparsify(nn.Linear(64, 64), 0.5)
 
 
 def masks_of(model: nn.Module) -> list[torch.Tensor]:

@@ -114,12 +114,12 @@ class Checks:
 def verdict_of(variant: str, check: Callable[[], str | None]) -> Verdict:
     """Return what a check finds; an error counts as a finding, except that memory is short."""
     try:
-        problem = check()
+        return Verdict(variant=variant, problem=check())
     except MemoryError:
         raise
     except Exception as error:
         problem = f"{type(error).__name__}: {error}"
-    return Verdict(variant=variant, problem=problem)
+        return Verdict(variant=variant, problem=problem, is_error=True)
 
 
 def _exact(xp: Any, array: Any) -> Any:

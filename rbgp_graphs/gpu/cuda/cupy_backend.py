@@ -200,8 +200,18 @@ def _common_device(**arrays: Any) -> int:
     return next(iter(on_device.values()))
 
 
-def _on(device: int) -> Any:
-    return require("cupy", "gpu-cu13").cuda.Device(device)
+@contextlib.contextmanager
+def _on(device: int) -> Iterator[None]:
+    """Make a device the current one, and say what helps if its memory is full."""
+    with require("cupy", "gpu-cu13").cuda.Device(device):
+        try:
+            yield
+        except MemoryError as error:
+            raise BackendError(
+                f"device {device} has too little free memory: {error}; use fewer columns or "
+                "operands at a time, or free what CuPy keeps with "
+                "cupy.get_default_memory_pool().free_all_blocks()"
+            ) from error
 
 
 def _on_device(array: Any, dtype: Any, *, copy: bool = True) -> Any:

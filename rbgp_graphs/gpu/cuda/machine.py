@@ -48,6 +48,13 @@ class Machine(Protocol):
     def identity(self) -> dict[str, str]:
         """What a verdict on a kernel depends on: device, driver, versions."""
 
+    @property
+    def is_capturing(self) -> bool:
+        """Whether work is recorded for a CUDA graph, and not done."""
+
+    def wait(self) -> None:
+        """Wait for the work on the current stream; an error of the device is raised here."""
+
     def address(self, array: Any) -> int:
         """Return where an array begins."""
 
@@ -68,7 +75,7 @@ class CuPyMachine:
     """A CUDA device behind CuPy, used on CuPy's current stream.
 
     Kernels are compiled by NVRTC at their first launch and kept; CuPy also keeps them on disk.
-    Nothing here waits for the device.
+    Nothing waits for the device that does not say so.
 
     Parameters
     ----------
@@ -124,6 +131,15 @@ class CuPyMachine:
             "runtime": str(runtime.runtimeGetVersion()),
             "cupy": str(self._cupy.__version__),
         }
+
+    @property
+    def is_capturing(self) -> bool:
+        """Whether the current stream records a CUDA graph."""
+        return bool(self._cupy.cuda.get_current_stream().is_capturing())
+
+    def wait(self) -> None:
+        """Wait for the work on the current stream."""
+        self._cupy.cuda.get_current_stream().synchronize()
 
     def address(self, array: Any) -> int:
         """Return where an array begins."""
@@ -195,6 +211,12 @@ def why_missing() -> str | None:
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
+        if "cudaErrorInitializationError" in str(error):
+            return (
+                "CUDA was used before this process was forked, and does not work in it "
+                '(cudaErrorInitializationError); start it with the method "spawn" of '
+                "multiprocessing"
+            )
         return f"CuPy finds no usable CUDA driver ({error}); install or update NVIDIA's driver"
     return None if count else "CuPy finds no CUDA device"
 

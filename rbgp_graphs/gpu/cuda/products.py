@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import threading
 import warnings
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
+from rbgp_graphs.errors import BackendError
 from rbgp_graphs.gpu.cuda import gather
 from rbgp_graphs.gpu.cuda.checks import Checks, verdict_of
 from rbgp_graphs.gpu.cuda.choices import Choice, Choices, choice_key
@@ -38,7 +41,9 @@ class Products:
 
     Operands are arrays of the machine's array module, of one dtype: float16, bfloat16, float32
     or float64. Their strides are any. Work is put on the current stream, and nothing waits for
-    it, except where a kernel runs for the first time and is checked.
+    it, except where a pattern or a kernel is used for the first time: its tables are brought to
+    the device, it is compiled and checked. Threads and streams may share the object; one thread
+    at a time brings what is new. A CUDA graph can record what is not new.
 
     Parameters
     ----------
@@ -59,7 +64,8 @@ class Products:
         self._checks = Checks(machine)
         self._prepared: dict[tuple[int, bool], Prepared] = {}
         self._usable: dict[str, bool] = {}
-        self._ready: dict[tuple[Any, ...], Launch | None] = {}
+        self._ready: dict[tuple[Any, ...], tuple[Launch | None]] = {}
+        self._lock = threading.RLock()
 
     def forward(
         self,
@@ -163,11 +169,12 @@ class Products:
         size = prepared.own_size
         source = xp.ascontiguousarray(values)
         result = xp.empty((size.rows, size.row_degree), source.dtype)
-        key = ("transpose", size, source.dtype.name)
-        if key not in self._ready:
-            check = functools.partial(self._checks.transpose, prepared=prepared, dtype=source.dtype)
-            self._keep(key, [transpose_launch(size, source.dtype.name)], check)
-        launch = self._ready[key]
+        check = functools.partial(self._checks.transpose, prepared=prepared, dtype=source.dtype)
+        launch = self._first_usable(
+            ("transpose", size, source.dtype.name),
+            lambda: [transpose_launch(size, source.dtype.name)],
+            check,
+        )
         if launch is not None:
             run_transpose(self.machine, launch, prepared, source, result)
             return result
@@ -192,6 +199,11 @@ class Products:
         list of Verdict
             One for each kernel, of now and not of an earlier run, compared with tier 0. Then
             one of tier 0 itself, compared with NumPy.
+
+        Raises
+        ------
+        BackendError
+            If after a kernel nothing runs on the device any more.
         """
         plain = self.prepare(pattern, transposed=False)
         transposed = self.prepare(pattern, transposed=True)
@@ -205,10 +217,11 @@ class Products:
             runs.append((launch, of.sampled, (plain, dtype)))
         ordering = transpose_launch(transposed.own_size, dtype.name)
         runs.append((ordering, of.transpose, (transposed, dtype)))
-        verdicts = [
-            verdict_of(launch.variant, functools.partial(check, launch, *arguments))
-            for launch, check, arguments in runs
-        ]
+        verdicts = []
+        for launch, check, arguments in runs:
+            verdict = verdict_of(launch.variant, functools.partial(check, launch, *arguments))
+            self._check_device(verdict)
+            verdicts.append(verdict)
         return [*verdicts, verdict_of("gather()", lambda: of.gather(pattern, plain))]
 
     def _launches(
@@ -284,28 +297,46 @@ class Products:
         is_one_tensor: bool = True,
     ) -> Launch | None:
         """Return the launch for a problem, or None if tier 0 has to do it."""
-        key = (problem, activation, is_one_tensor)
-        if key not in self._ready:
-            launches = (
+        return self._first_usable(
+            (problem, activation, is_one_tensor),
+            lambda: (
                 plan.launch(problem, activation)
                 for plan in self._plans(problem)
                 if is_one_tensor or plan.kernel != "hopper"
-            )
-            self._keep(key, launches, check)
-        return self._ready[key]
+            ),
+            check,
+        )
 
-    def _keep(
+    def _first_usable(
         self,
         key: tuple[Any, ...],
-        launches: Iterable[Launch],
+        launches: Callable[[], Iterable[Launch]],
         check: Callable[[Launch], str | None],
-    ) -> None:
-        """Remember the first launch whose kernel agrees with tier 0 on this device."""
-        found = (one for one in launches if one.fits and self.is_usable(one, check))
-        first = next(found, None)
-        if len(self._ready) >= _MOST_READY:
-            self._ready.clear()
-        self._ready[key] = first
+    ) -> Launch | None:
+        """Return the first launch whose kernel agrees with tier 0 on this device, and keep it."""
+        ready = self._ready.get(key)
+        if ready is not None:
+            return ready[0]
+        with self._first_use():
+            ready = self._ready.get(key)
+            if ready is None:
+                usable = (one for one in launches() if one.fits and self.is_usable(one, check))
+                ready = (next(usable, None),)
+                if len(self._ready) >= _MOST_READY:
+                    self._ready.clear()
+                self._ready[key] = ready
+        return ready[0]
+
+    @contextlib.contextmanager
+    def _first_use(self) -> Iterator[None]:
+        """Let one thread at a time bring something new to the device."""
+        with self._lock:
+            if self.machine.is_capturing:
+                raise BackendError(
+                    "this is the first product of its kind, which compiles, checks and waits, and "
+                    "a CUDA graph cannot record that; make the same call once before the capture"
+                )
+            yield
 
     def _plans(self, problem: Problem) -> list[Plan]:
         """Return plans, the one expected to be fastest first: that of a tuner, then the usual."""
@@ -325,8 +356,12 @@ class Products:
             return known
         verdict = self._verdicts.find(key)
         if verdict is None:
+            # What went wrong before must not be taken for a mistake of this kernel.
+            self.machine.wait()
             verdict = verdict_of(launch.variant, lambda: check(launch))
-            self._verdicts.add(key, verdict)
+            if not verdict.is_error:
+                self._verdicts.add(key, verdict)
+            self._check_device(verdict, key)
         if verdict.problem is not None:
             warnings.warn(
                 f"the CUDA kernel {verdict.variant} is switched off on this device: "
@@ -336,6 +371,20 @@ class Products:
             )
         self._usable[key] = verdict.problem is None
         return self._usable[key]
+
+    def _check_device(self, verdict: Verdict, key: str | None = None) -> None:
+        """Raise if nothing runs on the device any more, and remember what has caused that."""
+        if not verdict.is_error:
+            return
+        try:
+            self.machine.wait()
+        except Exception as error:
+            if key is not None:
+                self._verdicts.add(key, verdict)
+            raise BackendError(
+                f"after the CUDA kernel {verdict.variant} nothing runs on this device any more in "
+                f"this process ({verdict.problem}); start it again, and the kernel is not used"
+            ) from error
 
     def choose(self, problem: Problem, choice: Choice) -> None:
         """Use a plan for a problem from now on, here and in later processes."""
@@ -348,10 +397,17 @@ class Products:
         """Return a pattern, or its transpose, with its tables on the device."""
         key = (id(pattern), transposed)
         prepared = self._prepared.get(key)
-        if prepared is None:
-            kind = PreparedTranspose if transposed else Prepared
-            prepared = self._prepared[key] = kind(pattern, self.machine.xp)
-            weakref.finalize(pattern, self._prepared.pop, key, None)
+        if prepared is not None:
+            return prepared
+        with self._first_use():
+            prepared = self._prepared.get(key)
+            if prepared is None:
+                kind = PreparedTranspose if transposed else Prepared
+                prepared = kind(pattern, self.machine.xp)
+                # Other streams use the tables without waiting for this one.
+                self.machine.wait()
+                self._prepared[key] = prepared
+                weakref.finalize(pattern, self._prepared.pop, key, None)
         return prepared
 
     def _are_aligned(self, *matrices: Any) -> bool:

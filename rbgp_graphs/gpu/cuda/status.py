@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from rbgp_graphs.constructions import complete, cyclic_lift
+from rbgp_graphs.errors import BackendError
 from rbgp_graphs.gpu.cuda import hopper, warp
 from rbgp_graphs.gpu.cuda.machine import OLDEST_CAPABILITY, Machine, cupy_machine, why_missing
 from rbgp_graphs.gpu.cuda.products import Products
-from rbgp_graphs.gpu.cuda.verdicts import Verdicts
+from rbgp_graphs.gpu.cuda.verdicts import Verdict, Verdicts
 from rbgp_graphs.products import RBGP4
 
 #: Kernel, oldest compute capability, what it does.
@@ -148,18 +150,26 @@ def check_kernels(
         If there is no device.
     """
     own = Products(cupy_machine(0) if machine is None else machine, Verdicts(None))
-    return [
-        KernelCheck(
-            variant=verdict.variant,
-            pattern=name,
-            dtype=dtype.name,
-            columns=n,
-            problem=verdict.problem,
+    found: list[KernelCheck] = []
+    for (name, pattern, n, activation), dtype in itertools.product(_problems(), _dtypes(dtypes)):
+        try:
+            verdicts = own.check(pattern, dtype, n, activation)
+        except BackendError as error:
+            # The device does not answer any more: what was found has to be said all the same.
+            verdicts = [Verdict(variant="all that follow", problem=str(error), is_error=True)]
+        found += (
+            KernelCheck(
+                variant=verdict.variant,
+                pattern=name,
+                dtype=dtype.name,
+                columns=n,
+                problem=verdict.problem,
+            )
+            for verdict in verdicts
         )
-        for name, pattern, n, activation in _problems()
-        for dtype in _dtypes(dtypes)
-        for verdict in own.check(pattern, dtype, n, activation)
-    ]
+        if found[-1].variant == "all that follow":
+            break
+    return found
 
 
 def _problems() -> list[tuple[str, RBGP4, int, str | None]]:

@@ -23,10 +23,14 @@ class Verdict:
         The kernel and its structure (see `Launch.variant`).
     problem : str or None
         What went wrong, or None if nothing did.
+    is_error : bool
+        Whether that was an error and not a wrong result. An error may have passed by the next
+        process, for example if a compiler was missing.
     """
 
     variant: str
     problem: str | None
+    is_error: bool = False
 
 
 class Verdicts(Store[Verdict]):
@@ -58,5 +62,7 @@ def _verdict(entry: Any) -> Verdict | None:
         return None
     variant, problem = entry.get("variant"), entry["problem"]
     if isinstance(variant, str) and isinstance(problem, str | None):
-        return Verdict(variant=variant, problem=problem)
+        return Verdict(
+            variant=variant, problem=problem, is_error=entry.get("is_error", False) is True
+        )
     return None

@@ -46,6 +46,7 @@ class HostMachine:
     capability = (9, 0)
     shared_limit = 96 * 1024
     multiprocessors = 4
+    is_capturing = False
 
     def __init__(self, *, sanitized: bool = False, order: int = 0) -> None:
         self.sanitized = sanitized
@@ -55,6 +56,9 @@ class HostMachine:
 
     def address(self, array: Any) -> int:
         return int(array.ctypes.data)
+
+    def wait(self) -> None:
+        pass
 
     def to_host(self, array: Any) -> NDArray[Any]:
         return np.array(array)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbgp_graphs.constructions import random_biregular
+from rbgp_graphs.errors import BackendError
+from rbgp_graphs.gpu.cuda import check_kernels
 from rbgp_graphs.gpu.cuda.launch import Launch
 from rbgp_graphs.gpu.cuda.products import Products
 from rbgp_graphs.gpu.cuda.verdicts import Verdict, Verdicts
@@ -206,6 +210,122 @@ def test_a_verdict_is_kept_for_the_next_process(tmp_path: Path) -> None:
         with pytest.warns(RuntimeWarning, match="switched off"):
             forward(Products(third, Verdicts(file)), A, X)
     assert len(third.launched) == 1
+
+
+@needs_compiler
+def test_an_error_is_not_held_against_a_kernel_in_the_next_process(tmp_path: Path) -> None:
+    file, A = tmp_path / "verdicts.json", matrix_of(pattern(), 0, np.float32)
+    X = np.ones((A.shape[1], 8), np.float32)
+    with pytest.warns(RuntimeWarning, match="switched off.*no kernel image"):
+        forward(Products(WithoutKernels(), Verdicts(file)), A, X)
+    machine = HostMachine()
+    assert_close(forward(Products(machine, Verdicts(file)), A, X), dense(A), X)
+    assert {launch.kernel for launch in machine.launched} == {"forward"}
+
+
+class Lost(WithoutKernels):
+    """A device that answers no more after a kernel."""
+
+    lost = False
+
+    def run(self, launch: Launch, arguments: Sequence[Any]) -> None:
+        self.lost = True
+        raise RuntimeError("an illegal memory access was encountered")
+
+    def wait(self) -> None:
+        if self.lost:
+            raise RuntimeError("an illegal memory access was encountered")
+
+
+@needs_compiler
+def test_a_kernel_that_costs_the_device_is_not_used_by_the_next_process(tmp_path: Path) -> None:
+    file, A = tmp_path / "verdicts.json", matrix_of(pattern(), 0, np.float16)
+    X = np.ones((A.shape[1], 8), np.float16)
+    own = Products(Lost(), Verdicts(file))
+    with pytest.raises(BackendError, match=r"after the CUDA kernel tensor_core\(.* start it again"):
+        forward(own, A, X)
+    # The kernels after it are not to blame.
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        forward(own, A, X)
+    machine = HostMachine()
+    with pytest.warns(RuntimeWarning, match=r"kernel tensor_core\(.* is switched off"):
+        assert_close(forward(Products(machine, Verdicts(file)), A, X), dense(A), X)
+    assert {launch.kernel for launch in machine.launched} == {"forward"}
+
+
+def test_a_check_of_all_kernels_says_which_one_cost_the_device() -> None:
+    found = check_kernels(Lost(), dtypes=["float32"])
+    assert len(found) == 1
+    assert "after the CUDA kernel forward(" in str(found[0].problem)
+
+
+class Recorder(HostMachine):
+    """A device that counts how often something waits for it."""
+
+    waits = 0
+
+    def wait(self) -> None:
+        assert not self.is_capturing
+        self.waits += 1
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_what_has_run_once_can_be_recorded_and_waits_for_nothing(dtype: Any) -> None:
+    rng, machine, A = np.random.default_rng(0), Recorder(), matrix_of(pattern(), 0, dtype)
+    own = products(machine)
+    X, dY = normal(rng, (A.shape[1], 16), dtype), normal(rng, (A.shape[0], 16), dtype)
+    result = np.full_like(A.values, np.nan)
+
+    def all_products() -> None:
+        forward(own, A, X, activation="relu")
+        forward(own, A, dY, transposed=True)
+        own.sampled(A.pattern, dY, X, result)
+
+    machine.is_capturing = True
+    with pytest.raises(BackendError, match="make the same call once before the capture"):
+        all_products()
+    machine.is_capturing = False
+    all_products()
+    waits, machine.is_capturing = machine.waits, True
+    assert waits > 0
+    machine.launched.clear()
+    all_products()
+    assert machine.waits == waits
+    # Four launches: the values are ordered before the transposed product.
+    assert len(machine.launched) == 4
+    with pytest.raises(BackendError, match="before the capture"):
+        forward(own, A, X, activation="gelu")
+
+
+class OneAtATime(HostMachine):
+    """The fibres of the CPU run one kernel at a time, whatever threads do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+
+    def run(self, launch: Launch, arguments: Sequence[Any]) -> None:
+        with self._lock:
+            super().run(launch, arguments)
+
+
+@needs_compiler
+def test_threads_share_the_kernels_and_check_each_once() -> None:
+    machine, A = OneAtATime(), matrix_of(pattern(), 0, np.float32)
+    own = products(machine)
+    operands = [normal(np.random.default_rng(k), (A.shape[1], 8), np.float32) for k in range(6)]
+    start = threading.Barrier(len(operands))
+
+    def compute(X: Any) -> Any:
+        start.wait()
+        return forward(own, A, X)
+
+    with ThreadPoolExecutor(len(operands)) as pool:
+        for X, result in zip(operands, pool.map(compute, operands), strict=True):
+            assert_close(result, dense(A), X)
+    assert len(machine.launched) == 1 + len(operands)
+    assert len(own._prepared) == 1
 
 
 @pytest.mark.parametrize("content", ["", "[1]", '{"a": 3, "b": {"variant": 1, "problem": null}}'])

@@ -22,12 +22,12 @@ class DriverError(Exception):
     pass
 
 
-def fake_cupy(devices: int | None, capability: tuple[int, int] = (9, 0)) -> types.ModuleType:
-    """Return a module that answers like CuPy with some devices, or without a driver."""
+def fake_cupy(devices: int | str, capability: tuple[int, int] = (9, 0)) -> types.ModuleType:
+    """Return a module that answers like CuPy with some devices, or with an error of the driver."""
 
     def count() -> int:
-        if devices is None:
-            raise DriverError("cudaErrorInsufficientDriver")
+        if isinstance(devices, str):
+            raise DriverError(devices)
         return devices
 
     def properties(device: int) -> dict[str, Any]:
@@ -69,10 +69,15 @@ def test_without_cupy_the_reason_is_the_command_that_installs_it(
 
 
 @pytest.mark.parametrize(
-    ("devices", "message"), [(None, "no usable CUDA driver .*InsufficientDriver"), (0, "no CUDA")]
+    ("devices", "message"),
+    [
+        ("cudaErrorInsufficientDriver", "no usable CUDA driver .*InsufficientDriver"),
+        ("cudaErrorInitializationError: initialization error", 'was forked, .*method "spawn"'),
+        (0, "no CUDA"),
+    ],
 )
 def test_without_a_driver_or_a_device_the_reason_says_so(
-    devices: int | None, message: str, monkeypatch: pytest.MonkeyPatch
+    devices: int | str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "cupy", fake_cupy(devices))
     with pytest.raises(BackendError, match=message):
