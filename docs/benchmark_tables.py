@@ -85,6 +85,7 @@ def write_products(data: dict[str, Any], target: Path) -> None:
         ),
         "layers": lambda found: peer_table(found, ("batch",), lambda c: (c["columns"],)),
         "tiles": tiles_table,
+        "objectives": objectives_table,
     }
     lines = {
         name: write(cases[name]) if name in cases else ["Not yet measured."]
@@ -271,6 +272,22 @@ def tiles_table(cases: list[Case]) -> list[str]:
         (
             " × ".join(map(str, case["tile"])),
             f"{100 * case['tiles_present']:.4g} %",
+            milliseconds(case["measurements"][0]["milliseconds"]),
+            milliseconds(case["predicted_milliseconds"]),
+        )
+        for case in cases
+    ]
+    return table(columns, rows)
+
+
+def objectives_table(cases: list[Case]) -> list[str]:
+    """Return the times of what design chooses for each objective."""
+    columns = ("objective", ">row group", "tile", ">ms", ">predicted, ms")
+    rows = [
+        (
+            f'`"{case["objective"]}"`',
+            case["row_group"],
+            " × ".join(map(str, case["tile"])),
             milliseconds(case["measurements"][0]["milliseconds"]),
             milliseconds(case["predicted_milliseconds"]),
         )

@@ -1,4 +1,4 @@
-"""Draw the figures of the page about the CUDA kernels: a tile's life, and a roofline."""
+"""Draw the figures of the page about the CUDA kernels: lives of tiles, and a roofline."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ SPARSITIES = (0.5, 0.75, 0.875, 0.9375)
 
 
 def draw_all(folder: Path) -> None:
-    """Draw both figures into `folder`."""
+    """Draw all figures into `folder`."""
     draw_tile(folder / "tile.svg")
+    draw_sharing(folder / "sharing.svg")
     draw_roofline(folder / "roofline.svg")
 
 
@@ -57,9 +58,7 @@ def draw_tile(path: Path) -> None:
         (574, 606, 150, "2"),
         (744, 776, 150, "3"),
     ):
-        drawing.line(x1, y, x2, y, color=GREY, width=2)
-        drawing.line(x2 - 8, y - 5, x2, y, color=GREY, width=2)
-        drawing.line(x2 - 8, y + 5, x2, y, color=GREY, width=2)
+        _arrow(drawing, x1, y, x2, y)
         drawing.text((x1 + x2) / 2, y - 10, label)
     drawing.save(path, "What a block reads, keeps and writes for one row group")
 
@@ -142,6 +141,72 @@ def _draw_registers(drawing: Drawing, x: float, top: float) -> None:
         ("each row of X", "is read once,", "for all rows", "of the group")
     ):
         drawing.text(x + 50, top + 110 + 18 * line, words, size=12)
+
+
+def draw_sharing(path: Path) -> None:
+    """Draw two blocks of a cluster that share X, each with two u_i that share it too."""
+    inner = rg.random_biregular(4, 8, 4, rng=2)
+    drawing, top = Drawing(900, 480), 60.0
+    for x, width, title in (
+        (20, 160, "device memory"),
+        (250, 290, "shared memory"),
+        (570, 160, "registers"),
+        (770, 110, "device memory"),
+    ):
+        drawing.text(x + width / 2, 24, title, size=15)
+        drawing.line(x, 34, x + width, 34)
+    # X under one v_o: a row for each v_i, a column for each box of 64 columns.
+    _draw_slab(drawing, 40, top + 110, 16)
+    for box in range(4):
+        drawing.text(56 + 32 * box, top + 104, str(box % 2), size=12)
+    drawing.text(104, top + 84, "sent for by block", size=12)
+    for line, words in enumerate(("X under one v_o:", "all v_i, four boxes", "of 64 columns")):
+        drawing.text(104, top + 260 + 17 * line, words, size=12)
+    for block in range(2):
+        y = top + 10 + 205 * block
+        _arrow(drawing, 190, top + 174, 246, y + 64)
+        drawing.text(315, y - 8, f"block {block}", size=13)
+        _draw_slab(drawing, 255, y, 16)
+        for own in range(2):
+            u_i = 2 * block + own
+            x = 415 + 68 * own
+            for v_i in inner.neighbor_table[u_i]:
+                _box(drawing, x, y + 16 * int(v_i), 20, 15, BLUE)
+            _frame(drawing, x, y, 20, 128)
+            drawing.text(x + 10, y + 144, f"u_i = {u_i}", size=12)
+            for u_r in range(4):
+                for k in range(inner.degrees[0] if inner.degrees else 0):
+                    _box(drawing, x + 24 + 9 * k, y + 44 + 11 * u_r, 8, 10, ORANGE)
+            _box(drawing, 585, y + 68 * own, 128, 44, ORANGE)
+            drawing.text(649, y + 68 * own + 58, f"sums of u_i = {u_i}", size=12)
+            _box(drawing, 790, y + 68 * own, 70, 44, ORANGE)
+            drawing.text(825, y + 68 * own + 58, f"box of u_i = {u_i}", size=12)
+        drawing.text(319, y + 144, "the same X in both", size=12)
+        drawing.text(460, y + 162, "rows and values", size=12)
+        _arrow(drawing, 546, y + 64, 578, y + 64)
+        _arrow(drawing, 722, y + 64, 780, y + 64)
+    drawing.text(218, top + 104, "1")
+    drawing.text(562, top + 62, "2")
+    drawing.text(751, top + 62, "3")
+    drawing.save(path, "How blocks and inner rows share the rows of X under one outer neighbour")
+
+
+def _draw_slab(drawing: Drawing, x: float, y: float, cell: float) -> None:
+    """Draw the rows of X under one v_o, in four boxes that two blocks send for in turns."""
+    for box in range(4):
+        for v_i in range(8):
+            color = LIGHT if box % 2 else "#e8edf2"
+            _box(drawing, x + 2 * cell * box, y + cell * v_i, 2 * cell - 1, cell - 1, color)
+    _frame(drawing, x, y, 8 * cell, 8 * cell)
+
+
+def _arrow(drawing: Drawing, x1: float, y1: float, x2: float, y2: float) -> None:
+    length = math.hypot(x2 - x1, y2 - y1)
+    ux, uy = (x2 - x1) / length, (y2 - y1) / length
+    drawing.line(x1, y1, x2, y2, color=GREY, width=2)
+    for side in (-5, 5):
+        back_x, back_y = x2 - 8 * ux - side * uy, y2 - 8 * uy + side * ux
+        drawing.line(back_x, back_y, x2, y2, color=GREY, width=2)
 
 
 def draw_roofline(path: Path) -> None:

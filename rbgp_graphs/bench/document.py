@@ -17,7 +17,8 @@ The document is an object with the keys
     ``sparsity``, ``row_group``, ``tile`` (rows and columns of a tile), ``tiles_present`` (the
     share of tiles that are not empty), ``nnz``, ``index_bytes``, ``columns`` (N of the
     operand), ``dtype``, ``product`` ("forward", "transposed", "sampled" or "layers"),
-    ``layers`` (1, or the number of layers). How it was measured: ``threads``, ``timer``,
+    ``objective`` (the one that `rbgp_graphs.design` chose the pattern with, or null), ``layers``
+    (1, or the number of layers). How it was measured: ``threads``, ``timer``,
     ``other_load`` (cores that other processes kept busy meanwhile, or null). What was found:
     ``measurements`` and ``absent``, and ``predicted_milliseconds`` (by the cost model from
     ``ceilings``; null where it has none).

@@ -6,7 +6,7 @@ import functools
 import importlib.util
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from rbgp_graphs._machine import usable_cores
 from rbgp_graphs._validation import require
@@ -17,6 +17,7 @@ from rbgp_graphs.bench.problem import Product, random_matrix
 from rbgp_graphs.errors import ArgumentError, InfeasibleError
 from rbgp_graphs.products import RBGP4
 from rbgp_graphs.selection import design, design_space
+from rbgp_graphs.selection.design import Objective
 
 #: What `cases` can set.
 DTYPES = ("float16", "bfloat16", "float32", "float64")
@@ -40,7 +41,7 @@ class Case:
     sparsity : float
         Share of zeros.
     row_group : int
-        Rows that share a column list.
+        Rows that share a column list; with `objective` a wish that is not asked for.
     columns : int
         Columns of the operand.
     dtype : str
@@ -57,6 +58,9 @@ class Case:
         Rows and columns of a tile; by default what `rbgp_graphs.design` takes.
     tile_share : float
         With `tile`: the share of the tiles that are not empty.
+    objective : str, optional
+        Take the pattern that `rbgp_graphs.design` chooses on this machine with this objective,
+        whatever its row group and tiles are.
     """
 
     suite: str
@@ -71,16 +75,20 @@ class Case:
     peers: tuple[str, ...] | None = None
     tile: tuple[int, int] | None = None
     tile_share: float = 1.0
+    objective: Objective | None = None
 
     @property
     def pattern(self) -> RBGP4:
         """The pattern: that of `rbgp_graphs.design` with this row group, or with the tile."""
+        if self.objective is not None:
+            return _chosen(self.size, self.sparsity, self.objective)
         return _pattern(self.size, self.sparsity, self.row_group, self.tile, self.tile_share)
 
     def __str__(self) -> str:
         return (
-            f"{self.suite}: {self.size} x {self.size}, {100 * self.sparsity:g} %, group "
-            f"{self.row_group}, N = {self.columns}, {self.dtype}, {self.product}"
+            f"{self.suite}: {self.size} x {self.size}, {100 * self.sparsity:g} %, "
+            f"{self.objective or f'group {self.row_group}'}, N = {self.columns}, {self.dtype}, "
+            f"{self.product}"
         )
 
     def measure(self, *, rounds: int, backend: str = "auto") -> Comparison:
@@ -115,6 +123,7 @@ class Case:
             "columns": self.columns,
             "dtype": self.dtype,
             "product": self.product,
+            "objective": self.objective,
             "layers": self.layers,
         }
 
@@ -130,6 +139,11 @@ def _pattern(
     if not wanted:
         raise InfeasibleError(f"no pattern has tiles of {tile} with a share of {share:g}")
     return wanted[0].build()
+
+
+@functools.lru_cache(maxsize=4)
+def _chosen(size: int, sparsity: float, objective: Objective) -> RBGP4:
+    return design(size, size, sparsity, objective=objective)
 
 
 def _sparsity(quick: bool) -> Iterator[Case]:
@@ -177,6 +191,11 @@ def _tiles(quick: bool) -> Iterator[Case]:
             tile_share=share,
             peers=(),
         )
+
+
+def _objectives(quick: bool) -> Iterator[Case]:
+    for objective in get_args(Objective):
+        yield Case(suite="objectives", size=1024 if quick else 4096, objective=objective, peers=())
 
 
 def _dtype(quick: bool) -> Iterator[Case]:
@@ -236,6 +255,7 @@ SUITES: dict[str, tuple[Callable[[bool], Iterator[Case]], str]] = {
     "columns": (_columns, "columns of the dense operand, from a vector to 4096"),
     "row_group": (_row_group, "rows that share a column list, from 1 to 128"),
     "tiles": (_tiles, "tiles of different sizes at the same row group, this package alone"),
+    "objectives": (_objectives, "what design chooses for each objective, this package alone"),
     "dtype": (_dtype, "both half precisions, single and double precision"),
     "threads": (_threads, "one thread, and all cores"),
     "layers": (_layers, "a network of six layers, next to a dense one"),

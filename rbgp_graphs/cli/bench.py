@@ -143,6 +143,7 @@ def label(case: dict[str, Any]) -> str:
     what = {
         "sparsity": f"{percent(case['sparsity'])}, ",
         "columns": f"N {case['columns']}, ",
+        "objectives": f"{case['objective']}, ",
         "dtype": f"{case['dtype']}, ",
         "threads": f"{case['threads']} threads, ",
         "training": f"{case['product']}, ",

@@ -192,6 +192,8 @@ def _recipe(options: dict[str, Any]) -> Recipe:
         recipe = replace(recipe, **_DIGITS)
     if options["epochs"] is not None:
         recipe = recipe.shortened(options["epochs"])
+    if options["batch"] == 1:
+        raise ArgumentError("batch is 1, expected at least 2: the networks normalise over a batch")
     given = {key: options[key] for key in ("batch", "learning_rate") if options[key] is not None}
     return replace(recipe, **given)
 

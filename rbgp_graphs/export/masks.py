@@ -18,10 +18,11 @@ from rbgp_graphs._validation import as_fraction_of_one, as_int, require
 from rbgp_graphs.encoding.atomic import as_path, write_file
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, InfeasibleError
 from rbgp_graphs.export.entries import MAX_BYTES, Exportable
+from rbgp_graphs.export.matrices import pattern_of
 from rbgp_graphs.export.numpy import to_numpy
 from rbgp_graphs.export.read import MAX_FILE_BYTES, TENSOR_READERS, read_file, tensors_in
 from rbgp_graphs.export.stored_masks import all_masks
-from rbgp_graphs.export.tensors import StoredTensor
+from rbgp_graphs.export.tensors import StoredTensor, leaves
 from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products import TensorProduct
 from rbgp_graphs.selection import design
@@ -35,8 +36,9 @@ def masks_for_model(
     Parameters
     ----------
     model : torch.nn.Module, or mapping of str to shape or array
-        The weights by name. Those with fewer than two dimensions (biases, norms) are left
-        alone. A weight with more counts as a matrix with all dimensions but the first flattened.
+        The weights by name, or as a tree of dicts, whose names are joined by dots. Those with
+        fewer than two dimensions (biases, norms) and layers of `rbgp_graphs.nn` are left alone. A
+        weight with more counts as a matrix with all dimensions but the first flattened.
     rules : float, or mapping of str to object
         Glob patterns of names, as in `fnmatch`, and what they ask for: a sparsity; a dict of
         arguments of `rbgp_graphs.design`, as ``{"sparsity": 0.9375, "objective": "speed"}``; a
@@ -96,9 +98,17 @@ def _is_meant(glob: str, name: str) -> bool:
 def _matrix_shapes(model: Any) -> Iterator[tuple[str, tuple[int, int]]]:
     named: Iterable[tuple[Any, Any]]
     if isinstance(model, Mapping):
-        named = model.items()
+        if not all(isinstance(name, str) for name in model):
+            raise ArgumentTypeError(f"model has the keys {[*model][:8]}, expected names")
+        named = leaves(model)
     elif hasattr(model, "named_parameters"):
-        named = model.named_parameters()
+        sparse_already = {
+            id(weight)
+            for layer in model.modules()
+            if pattern_of(layer) is not None
+            for weight in layer.parameters(recurse=False)
+        }
+        named = [pair for pair in model.named_parameters() if id(pair[1]) not in sparse_already]
     else:
         raise ArgumentTypeError(
             f"model is a {type(model).__name__}, expected a torch.nn.Module or a dict of shapes"

@@ -96,9 +96,7 @@ def _mirrored(numbers: NDArray[Any], size: int, symmetry: str) -> NDArray[Any]:
     return array
 
 
-def _read_sizes(
-    file: BinaryIO, layout: str, symmetry: str, limit: int
-) -> tuple[int, int, int]:
+def _read_sizes(file: BinaryIO, layout: str, symmetry: str, limit: int) -> tuple[int, int, int]:
     """Return rows, columns and the number of entries, which the file is long enough for."""
     line = _line(file)
     while line.startswith("%") or (line and not line.strip()):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 
-from rbgp_graphs.encoding import loads
 from rbgp_graphs.errors import ArgumentError, FormatError
+from rbgp_graphs.export.compact_layer import EXTRA_STATE, VALUES, compact_pattern
 from rbgp_graphs.export.entries import as_entries
 from rbgp_graphs.export.npz import check_bytes
 from rbgp_graphs.export.state_dict import masked_pairs
@@ -16,9 +16,6 @@ from rbgp_graphs.products import RBGP4
 
 Tensors = Mapping[str, StoredTensor]
 Masks = dict[str, Callable[[], BipartiteGraph]]
-#: What stands at the beginning of every .rbgp file, each once: a damaged one still has the other.
-_MARKS = (b'{"__metadata__":', b'{"rbgp":')
-_EXTRA_STATE = "_extra_state"
 
 
 def stored_masks(tensors: Tensors, limit: int) -> Masks:
@@ -53,8 +50,8 @@ def stored_masks(tensors: Tensors, limit: int) -> Masks:
             pair = places[key]
             read = functools.partial(matrix_mask, pair.mask_key, tensors[pair.mask_key])
             found[pair.prefix + pair.name] = read
-        prefix = key.removesuffix(_EXTRA_STATE)
-        pattern = None if prefix == key else _compact_pattern(tensors, prefix)
+        prefix = key.removesuffix(EXTRA_STATE)
+        pattern = None if prefix == key else _pattern_of(tensors, prefix)
         if pattern is not None:
             found[f"{prefix}weight"] = functools.partial(_pattern_mask, pattern, limit)
     return found
@@ -99,9 +96,9 @@ def choose_mask(
         matrices = [key for key, tensor in tensors.items() if len(tensor.shape) >= 2]
         candidates = [*masks] or matrices or [*tensors]
         name = candidates[0] if len(candidates) == 1 else None
-    if name is not None and name not in masks and name.rpartition(".")[2] == "values":
+    if name is not None and name not in masks and name.rpartition(".")[2] == VALUES:
         # The nonzeros of a compact layer: their own shape means nothing.
-        prefix = name.removesuffix("values")
+        prefix = name.removesuffix(VALUES)
         name = f"{prefix}weight" if f"{prefix}weight" in masks else name
     if name in masks:
         return masks[name]
@@ -120,27 +117,13 @@ def matrix_mask(name: str, tensor: StoredTensor) -> BipartiteGraph:
     return tensor.read()
 
 
-def _compact_pattern(tensors: Tensors, prefix: str) -> RBGP4 | None:
+def _pattern_of(tensors: Tensors, prefix: str) -> RBGP4 | None:
     """Return the pattern of a layer of `rbgp_graphs.nn`, or None if the layer is another one."""
-    name, values = prefix + _EXTRA_STATE, tensors.get(f"{prefix}values")
+    name, values = prefix + EXTRA_STATE, tensors.get(prefix + VALUES)
     content = tensors[name].content
     if content is None or values is None or len(values.shape) != 2:
         return None
-    data = content()
-    if not any(mark in data[:64] for mark in _MARKS):
-        return None
-    try:
-        pattern = loads(data).obj
-    except FormatError as error:
-        raise FormatError(f"{name}: {error}") from error
-    if not isinstance(pattern, RBGP4):
-        raise FormatError(f"{name} holds a {type(pattern).__name__}, expected an RBGP4")
-    if values.shape != (pattern.rows, pattern.row_degree):
-        raise FormatError(
-            f"{name} holds a pattern with nonzeros of shape ({pattern.rows}, "
-            f"{pattern.row_degree}), and the values beside it have shape {values.shape}"
-        )
-    return pattern
+    return compact_pattern(name, content(), values.shape)
 
 
 def _pattern_mask(pattern: RBGP4, limit: int) -> BipartiteGraph:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -22,6 +22,8 @@ from rbgp_graphs.products import TensorProduct
 #: Where checkpoints of training programs keep the state dict of the model.
 _NESTED = ("state_dict", "model_state_dict", "model")
 _MAX_NAMES = 2**17
+#: How deep dicts may lie in each other; one that holds itself would have no end.
+_DEPTH = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +153,8 @@ def tensors_of(state: Any, limit: int) -> dict[str, StoredTensor]:
     ----------
     state : mapping or tensor
         A state dict, or a dict with one under ``state_dict``, ``model_state_dict`` or ``model``,
-        or one tensor. What else is in it is left out.
+        or one tensor. The tensors of a dict in it have names with dots. What else is in it is
+        left out.
     limit : int
         Largest number of bytes of any tensor when it is dense.
 
@@ -165,18 +168,40 @@ def tensors_of(state: Any, limit: int) -> dict[str, StoredTensor]:
             state = state[key]
     if not isinstance(state, Mapping):
         state = {"tensor": state}
-    tensors = {}
-    for name, value in state.items():
-        torch = library_of(value, "torch")
-        if torch is not None and isinstance(value, torch.Tensor):
-            tensors[str(name)] = _stored_tensor(torch, str(name), value, limit)
-        elif isinstance(value, BipartiteGraph | TensorProduct) or sparse.issparse(value):
-            matrix: Any = value
-            read = functools.partial(graph_of, matrix)
-            tensors[str(name)] = StoredTensor(shape=matrix.shape, read=read)
-        elif hasattr(value, "shape") and hasattr(value, "dtype"):
-            tensors[str(name)] = _stored_array(str(name), array_of(value))
-    return tensors
+    return {
+        name: _stored(name, value, limit)
+        for name, value in leaves(state)
+        if isinstance(value, BipartiteGraph | TensorProduct)
+        or sparse.issparse(value)
+        or (hasattr(value, "shape") and hasattr(value, "dtype"))
+    }
+
+
+def leaves(state: Mapping[Any, Any], depth: int = _DEPTH) -> Iterator[tuple[str, Any]]:
+    """Yield what is in a mapping, and under names with dots what is in the mappings in it.
+
+    Keys that are no strings are left out: so are the numbered parameters of an optimizer.
+    """
+    for key, value in state.items():
+        if not isinstance(key, str):
+            continue
+        if not isinstance(value, Mapping) or sparse.issparse(value):
+            yield key, value
+        elif depth > 1:
+            yield from ((f"{key}.{name}", leaf) for name, leaf in leaves(value, depth - 1))
+
+
+def _stored(name: str, value: Any, limit: int) -> StoredTensor:
+    torch = library_of(value, "torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        return _stored_tensor(torch, name, value, limit)
+    if isinstance(value, np.ndarray):
+        return _stored_array(name, array_of(value))
+    return StoredTensor(shape=tuple(value.shape), read=functools.partial(_read_other, name, value))
+
+
+def _read_other(name: str, value: Any) -> BipartiteGraph:
+    return graph_of(value) if len(value.shape) == 2 else read_array(name, array_of(value))
 
 
 def _stored_tensor(torch: Any, name: str, tensor: Any, limit: int) -> StoredTensor:

@@ -107,14 +107,14 @@ def to_torch(
         data = data.reshape(-1)
         if layout == "bsr":
             data, build = _in_blocks(obj, blocks, data), torch.sparse_bsr_tensor
-        with _checked(torch):
+        with _checked(torch, data):
             return build(pointers, columns, data, size=obj.shape)
     degrees = pointers[1:] - pointers[:-1]
     rows = torch.repeat_interleave(
         torch.arange(obj.shape[0], device=data.device), degrees, output_size=len(columns)
     )
     if layout == "coo":
-        with _checked(torch):
+        with _checked(torch, data):
             return torch.sparse_coo_tensor(
                 torch.stack((rows, columns)), data.reshape(-1), obj.shape, is_coalesced=True
             )
@@ -148,8 +148,9 @@ def _in_blocks(obj: Exportable, blocks: Exportable, data: Any) -> Any:
 
 
 @contextmanager
-def _checked(torch: Any) -> Iterator[None]:
-    """Check the invariants of sparse tensors, and be quiet about their beta state."""
-    with warnings.catch_warnings(), torch.sparse.check_sparse_tensor_invariants(True):
+def _checked(torch: Any, data: Any) -> Iterator[None]:
+    """Check the invariants of sparse tensors that have data, and hide that they are beta."""
+    check = torch.sparse.check_sparse_tensor_invariants(not data.is_meta)
+    with warnings.catch_warnings(), check:
         warnings.filterwarnings("ignore", message="Sparse (CSR|BSR) tensor support is in beta")
         yield

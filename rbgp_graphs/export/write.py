@@ -28,6 +28,7 @@ from rbgp_graphs.export.entries import (
 from rbgp_graphs.export.graph6 import encode_graph6, encode_sparse6
 from rbgp_graphs.export.graphml import encode_graphml
 from rbgp_graphs.export.numpy import to_numpy
+from rbgp_graphs.export.onnx import to_onnx
 from rbgp_graphs.export.recipe import encode_recipe
 
 
@@ -49,7 +50,8 @@ def write(
         the field pattern without values, else integer or real. ``.graphml``: a graph with the node
         attribute ``bipartite``. ``.g6`` and ``.s6``: graph6 and sparse6, left vertices first.
         ``.csv``: an edge list. ``.json``: the recipe. ``.safetensors``: the dense tensor ``mask``
-        of bools, or ``weight`` of the values. The recipe, graph6 and sparse6 hold no values.
+        of bools, or ``weight`` of the values. ``.onnx``: the layer of `to_onnx`. The recipe,
+        graph6 and sparse6 hold no values.
     obj : BipartiteGraph, TensorProduct or RBGP4
         What to write.
     values : array_like of bool, int or float, optional
@@ -70,7 +72,7 @@ def write(
         another shape or holds NaN or infinity, more than `max_bytes` are needed, the file is
         there and `overwrite` is False, or it cannot be written. Nothing has changed then.
     MissingDependencyError
-        If the suffix is ``.safetensors`` and safetensors is not installed.
+        If the suffix is ``.safetensors`` or ``.onnx`` and the library is not installed.
 
     Examples
     --------
@@ -145,7 +147,7 @@ def _as_mtx(content: _Content) -> memoryview:
     return stream.getbuffer()
 
 
-def _as_graphml(content: _Content) -> bytes:
+def _as_graphml(content: _Content) -> memoryview:
     return encode_graphml(content.matrix, content.values is not None)
 
 
@@ -176,6 +178,12 @@ def _as_safetensors(content: _Content) -> bytes:
     return encoded
 
 
+def _as_onnx(content: _Content) -> bytes:
+    model = to_onnx(content.obj, content.values, max_bytes=content.max_bytes)
+    encoded: bytes = model.SerializeToString()
+    return encoded
+
+
 _WRITERS: dict[str, Callable[[_Content], bytes | memoryview]] = {
     ".npz": _as_npz,
     ".mtx": _as_mtx,
@@ -185,6 +193,7 @@ _WRITERS: dict[str, Callable[[_Content], bytes | memoryview]] = {
     ".csv": _as_csv,
     ".json": _as_recipe,
     ".safetensors": _as_safetensors,
+    ".onnx": _as_onnx,
 }
 _WITHOUT_VALUES = (".g6", ".s6", ".json")
 #: The suffixes that `write` knows.

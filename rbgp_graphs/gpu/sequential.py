@@ -148,12 +148,14 @@ class Sequential:
             return result
         last = len(self._layers) - 1
         for k, layer in enumerate(self._layers):
-            # Buffers of a device would be shared by streams that know nothing of each other.
-            target = None if on_device else self._buffer(k, layer, operand, dtypes[k])
+            target: NDArray[Any] | None = result
+            if k < last:
+                # Buffers of a device would be shared by streams that do not wait for each other.
+                target = None if on_device else self._buffer(k, layer, operand, dtypes[k])
             operand = matmul(
                 layer.matrix,
                 operand,
-                result if k == last else target,
+                target,
                 layer.bias,
                 layer.activation,
                 self._backend,

@@ -92,15 +92,13 @@ def _product(
     features_last: bool,
 ) -> torch.Tensor:
     result: torch.Tensor = _empty_product(values, x, bias, pattern, transposed, features_last)
-    operand, target = _as_operand(x), result
-    if target.dtype == torch.bfloat16 and not _knows_bfloat16(target.device.type):
-        target = torch.empty_like(result, dtype=torch.float32)
-    out = _as_operand(target)
+    target = _target(result)
+    operand, out = _as_operand(x, target.dtype), _as_operand(target, target.dtype)
     if features_last:
         operand, out = (a.reshape(-1, a.shape[-1]).T for a in (operand, out))
-    offset = None if bias is None else _as_operand(bias)
+    offset = None if bias is None else _as_operand(bias, target.dtype)
     with _stream_of(x):
-        matrix = RBGP4Matrix(decode_pattern(pattern), _as_operand(values))
+        matrix = RBGP4Matrix(decode_pattern(pattern), _as_operand(values, target.dtype))
         matmul(matrix.T if transposed else matrix, operand, out=out, bias=offset)
     if target is not result:
         result.copy_(target)
@@ -151,16 +149,15 @@ def sampled(
 def _sampled(y: torch.Tensor, x: torch.Tensor, pattern: str, features_last: bool) -> torch.Tensor:
     result: torch.Tensor = _empty_sampled(y, x, pattern, features_last)
     decoded = decode_pattern(pattern)
-    target = result
-    if target.dtype == torch.bfloat16 and not _knows_bfloat16(target.device.type):
-        target = torch.empty_like(result, dtype=torch.float32)
-    left, right, out = _as_operand(y), _as_operand(x), _as_operand(target)
+    target = _target(result)
+    left, right, out = (_as_operand(tensor, target.dtype) for tensor in (y, x, target))
     if features_last:
         left, right = (a.reshape(-1, a.shape[-1]).T for a in (left, right))
     # The values play no part in this product, but a matrix has some.
     unused = target.new_zeros(()).expand(target.shape)
     with _stream_of(x):
-        RBGP4Matrix(decoded, _as_operand(unused)).sampled_matmul(left, right, out=out)
+        matrix = RBGP4Matrix(decoded, _as_operand(unused, target.dtype))
+        matrix.sampled_matmul(left, right, out=out)
     if target is not result:
         result.copy_(target)
     return result
@@ -178,15 +175,25 @@ def _empty_sampled(
     return x.new_empty((decoded.rows, decoded.row_degree), dtype=dtype)
 
 
-def _as_operand(tensor: torch.Tensor) -> Any:
-    """Return what the products take, sharing memory; bfloat16 is widened where it is unknown."""
+def _target(result: torch.Tensor) -> torch.Tensor:
+    """Return what the product is written to: the result, or more precise numbers to round."""
+    if result.dtype == torch.bfloat16 and not _knows_bfloat16(result.device.type):
+        return torch.empty_like(result, dtype=torch.float32)
+    return result
+
+
+def _as_operand(tensor: torch.Tensor, total: torch.dtype) -> Any:
+    """Return what the products take, sharing memory.
+
+    bfloat16 is widened unless the result of the product, of dtype `total`, has it too.
+    """
     plain, kind = tensor.detach(), tensor.device.type
     if plain.dtype != torch.bfloat16:
         return plain.numpy() if kind == "cpu" else plain
-    if not _knows_bfloat16(kind):
-        return _as_operand(plain.float())
+    if total != torch.bfloat16:
+        return _as_operand(plain.float(), total)
     # No library takes the type from PyTorch, but all take its bits.
-    bits = _as_operand(plain.view(torch.int16))
+    bits = _as_operand(plain.view(torch.int16), total)
     array = bits if kind == "cpu" else require("cupy", "gpu-cu13").from_dlpack(bits)
     return array.view(importlib.import_module("ml_dtypes").bfloat16)
 

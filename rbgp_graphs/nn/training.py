@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -128,8 +129,8 @@ def train(
     ArgumentTypeError
         If an argument has the wrong type.
     ArgumentError
-        If a value leaves its range, or the folder holds the checkpoint of another run or cannot be
-        written.
+        If a value leaves its range, the folder holds the checkpoint of another run or cannot be
+        written, or the loss becomes infinite or no number.
     FormatError
         If the checkpoint is damaged.
     MissingDependencyError
@@ -321,8 +322,13 @@ class _Run:
             self.optimizer.step()
             losses.append(float(loss.detach()))
             seconds.append(time.perf_counter() - start)
-        found = accuracy(self.model, self.images.test, self.images.test_labels)
         mean = statistics.fmean(losses)
+        if not math.isfinite(mean):
+            raise ArgumentError(
+                f"the loss became {mean} in epoch {number}, where the rate is {rate:g}; try a "
+                "smaller learning_rate"
+            )
+        found = accuracy(self.model, self.images.test, self.images.test_labels)
         return Epoch(epoch=number, loss=mean, test_accuracy=found, learning_rate=rate), seconds
 
     def _batches(self, number: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

@@ -42,11 +42,14 @@ class Point:
 
     @property
     def intensity(self) -> float:
-        """Operations per byte of weights, indices, operand and result, each moved once."""
+        """Operations per byte of weights, indices, operand and result, each moved once.
+
+        Other sparse formats count with an index of four bytes for each nonzero, as in CSR.
+        """
         itemsize = _ITEMSIZES.get(self.dtype, 4)
         is_dense = self.kind == "dense"
         entries = self.rows * self.cols if is_dense else self.nnz
-        index = 0 if is_dense else self.index_bytes
+        index = {"dense": 0, "own": self.index_bytes}.get(self.kind, 4 * self.nnz)
         moved = itemsize * (entries + (self.rows + self.cols) * self.columns) + index
         return 2 * entries * self.columns / moved
 

@@ -134,6 +134,10 @@ def test_the_patterns_of_the_quick_cases_are_those_that_they_name(case: Case) ->
     pattern = case.pattern
     assert pattern.shape == (case.size, case.size)
     assert pattern.sparsity == case.sparsity
-    assert pattern.row_group == case.row_group
+    if case.objective is not None:
+        assert pattern == rg.design(case.size, case.size, case.sparsity, objective=case.objective)
+        assert case.facts()["objective"] == case.objective
+    else:
+        assert pattern.row_group == case.row_group
     if case.tile is not None:
         assert pattern.tile_shape == case.tile

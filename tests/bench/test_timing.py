@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import threading
-import time
 from typing import Any
 
 import pytest
@@ -73,18 +71,33 @@ def test_the_garbage_collector_goes_on_also_after_an_error() -> None:
     assert gc.isenabled()
 
 
-def test_waiting_ends_when_the_busy_thread_does() -> None:
-    end = time.perf_counter() + 0.1
+class Process:
+    """A process whose other threads compute until a time, by a clock of its own."""
 
-    def compute() -> None:
-        while time.perf_counter() < end:
-            pass
+    def __init__(self, busy_until: float) -> None:
+        self.now, self.busy_until = 0.0, busy_until
 
-    thread = threading.Thread(target=compute)
-    thread.start()
+    def perf_counter(self) -> float:
+        return self.now
+
+    def process_time(self) -> float:
+        return min(self.now, self.busy_until)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.mark.parametrize(
+    ("busy_until", "returns_at"), [(0.0, 0.004), (0.1, 0.104), (0.102, 0.108), (9.0, 0.5)]
+)
+def test_waiting_ends_soon_after_the_busy_threads_do(
+    busy_until: float, returns_at: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = Process(busy_until)
+    monkeypatch.setattr("rbgp_graphs.bench.timing.time", process)
     wait_until_idle()
-    assert time.perf_counter() >= end
-    thread.join()
-    start = time.perf_counter()
+    assert process.now == pytest.approx(returns_at)
+
+
+def test_waiting_ends_with_the_clock_of_the_system() -> None:
     wait_until_idle()
-    assert time.perf_counter() - start < 0.4

@@ -9,8 +9,12 @@ import rbgp_graphs as rg
 from tests.cli.running import Files, document, rbgp
 
 
-@pytest.mark.parametrize("suffix", [".npz", ".mtx", ".csv", ".graphml", ".json", ".safetensors"])
+@pytest.mark.parametrize(
+    "suffix", [".npz", ".mtx", ".csv", ".graphml", ".json", ".safetensors", ".onnx"]
+)
 def test_an_exported_pattern_is_recognised(files: Files, suffix: str) -> None:
+    if suffix == ".onnx":
+        pytest.importorskip("onnx", reason="onnx is optional")
     assert rbgp("export", "pattern.rbgp", f"mask{suffix}").exit_code == 0
     found = document("detect", f"mask{suffix}", "-o", "again.rbgp")
     assert found["is_pattern"]

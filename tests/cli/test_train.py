@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from rbgp_graphs.cli.output import Working
 from tests.cli.running import document, rbgp
 
 SMALL = ("train", "--model", "vgg19", "--width", "0.015625", "--epochs", "1", "--batch", "512")
@@ -56,6 +60,7 @@ def test_a_student_learns_from_a_dense_run() -> None:
         (("--teacher", "nowhere"), 2, "cannot read nowhere/checkpoint.pt"),
         (("--width", "0.01"), 2, "powers of two"),
         (("--epochs", "0"), 2, "epochs is 0"),
+        (("--batch", "1"), 2, "batch is 1, expected at least 2"),
         (("--device", "cuda:99"), 2, "the device is 'cuda:99', and PyTorch sees"),
         (("--device", "meta"), 2, "the device is 'meta', expected cpu or cuda"),
         (("--device", "tape"), 2, "there is no device 'tape'"),
@@ -67,3 +72,20 @@ def test_what_cannot_be_is_said(arguments: tuple[str, ...], code: int, words: st
     assert result.exit_code == code
     assert words in " ".join(result.stderr.split())
     assert not Path("training").exists()
+
+
+def test_lines_are_printed_above_the_message_of_a_terminal() -> None:
+    events: list[str] = []
+    stream = io.StringIO()
+    status: Any = SimpleNamespace(
+        stop=lambda: events.append(f"stop {stream.getvalue()!r}"),
+        start=lambda: events.append(f"start {stream.getvalue()!r}"),
+        update=events.append,
+    )
+    shown = Working(status)
+    shown.say("step 1")
+    shown.print_line("epoch 1", stream)
+    assert events == ["step 1", "stop ''", r"start 'epoch 1\n'"]
+    Working(None).say("nothing")
+    Working(None).print_line("epoch 2", stream)
+    assert stream.getvalue() == "epoch 1\nepoch 2\n"

@@ -46,6 +46,7 @@ def test_every_bit_of_a_value_survives(tmp_path: Path, dtype: Any) -> None:
         "row,col,value\r\n0,0,1.5\r\n1,1,0\r\n1,2,-1e3\r\n",
         "source,target\n\n1, 2\n\n0, 0\n",
         "#shape 2 x 3\n0,0\n1,2\n",
+        "\ufeffrow,col\r\n0,0\r\n1,2\r\n",
     ],
 )
 def test_edge_lists_of_others_are_read(tmp_path: Path, text: str) -> None:

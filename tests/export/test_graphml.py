@@ -11,7 +11,7 @@ from hypothesis import given
 
 from rbgp_graphs.constructions import complete
 from rbgp_graphs.errors import FormatError
-from rbgp_graphs.export import read_mask, to_igraph, to_networkx, write
+from rbgp_graphs.export import graphml, read_mask, to_igraph, to_networkx, write
 from rbgp_graphs.export.entries import MAX_BYTES, Exportable, as_entries
 from rbgp_graphs.export.graphml import encode_graphml, read_graphml
 from rbgp_graphs.graph import BipartiteGraph
@@ -19,7 +19,7 @@ from rbgp_graphs.testing.strategies import bipartite_graphs
 from tests.export.test_entries import dense_of, exportables, values_of
 
 
-def read(data: bytes | str, limit: int = 10**6) -> BipartiteGraph:
+def read(data: bytes | memoryview | str, limit: int = 10**6) -> BipartiteGraph:
     return read_graphml(io.BytesIO(data.encode() if isinstance(data, str) else data), limit)
 
 
@@ -83,6 +83,7 @@ FORGED = {
         GRAPH.format("", LEFT + RIGHT + EDGE.replace('"b"', '"a"')),
         "stays on one side",
     ),
+    "with edges before a lone end": (GRAPH.format("", EDGE + LEFT), "'b', which is no node"),
     "with an edge twice": (GRAPH.format("", LEFT + RIGHT + EDGE + EDGE), "twice"),
     "with a hyperedge": (GRAPH.format("", "<hyperedge/>"), "has a hyperedge"),
     "with data without a key": (GRAPH.format("", "<node id='a'><data/></node>"), "data has no key"),
@@ -115,6 +116,20 @@ def test_forged_files_are_refused(tmp_path: Path, case: str) -> None:
     path.write_text(data)
     with pytest.raises(FormatError, match=message):
         read_mask(path)
+
+
+def test_edges_may_stand_before_their_ends_and_begin_on_either_side() -> None:
+    turned = '<edge source="b" target="a"/>'
+    for body in (EDGE + LEFT + RIGHT, turned + LEFT + RIGHT, RIGHT + turned + LEFT):
+        assert read(GRAPH.format("", body)).edges.tolist() == [[0, 0]]
+
+
+def test_a_long_list_of_edges_is_written_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = bytes(encode_graphml(as_entries(complete(5, 7), values_of(complete(5, 7)), 999), True))
+    monkeypatch.setattr(graphml, "_STEP", 3)
+    entries = as_entries(complete(5, 7), values_of(complete(5, 7)), 999)
+    assert bytes(encode_graphml(entries, True)) == whole
+    assert read(encode_graphml(entries, False)) == complete(5, 7)
 
 
 def test_what_needs_too_much_memory_is_refused(tmp_path: Path) -> None:

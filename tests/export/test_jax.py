@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rbgp_graphs.constructions import complete
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
-from rbgp_graphs.export import read_mask, to_jax
+from rbgp_graphs.export import read_mask, read_masks, to_jax
 from rbgp_graphs.export.entries import Exportable
 from rbgp_graphs.products import RBGP4
 from tests.export.test_entries import dense_of, exportables, values_of
@@ -64,6 +64,8 @@ def test_sparse_arrays_of_every_kind_are_read_as_masks() -> None:
     csr = sparse.BCSR((values, np.array([0, 1, 1, 2, 0, 3]), np.array([0, 3, 5])), shape=(2, 3))
     old = sparse.CSR((values[:5], pairs[:5, 1], np.array([0, 3, 5])), shape=(2, 3))
     assert read_mask(csr) == read_mask(old) == read_mask(coo)
+    tree = {"a": {"kernel": coo, "bias": values}, "b": jnp.ones((2, 3), "bfloat16")}
+    assert read_masks(tree) == {"a.kernel": read_mask(coo), "b": complete(2, 3)}
     with pytest.raises(ArgumentError, match=r"shape \(2, 2, 2\), 3 dimensions, expected 2"):
         read_mask(sparse.BCOO((values[:1], np.zeros((1, 3), int)), shape=(2, 2, 2)))
 

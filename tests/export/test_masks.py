@@ -99,6 +99,8 @@ def test_bad_rules_are_refused() -> None:
         masks_for_model({"a": "bc"}, {})
     with pytest.raises(ArgumentTypeError, match="expected a name and a shape"):
         masks_for_model({"a": (-2, 2)}, {})
+    with pytest.raises(ArgumentTypeError, match=r"model has the keys \[1\], expected names"):
+        masks_for_model({1: (2, 2)}, {})
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
@@ -403,6 +405,7 @@ def test_layers_with_compact_weights_are_read(tmp_path: Path) -> None:
         read_mask(model)
     with pytest.raises(FormatError, match="more than max_bytes=1000"):
         read_masks(model, max_bytes=1000)
+    assert [*masks_for_model(model, 0.5)] == ["1.weight"]
 
 
 def test_damaged_patterns_of_layers_are_refused() -> None:
@@ -442,6 +445,14 @@ def test_whatever_holds_named_masks_is_read() -> None:
     }
     assert read_masks({"model": state, "optimizer": {}}, names="b") == {"b": read_mask(mask)}
     assert read_mask({"w": mask, "bias": mask[0]}) == read_mask(mask)
+    tree = {"params": {"dense": {"kernel": mask, "bias": mask[0]}, 0: {"exp_avg": mask}}}
+    assert read_masks(tree) == {"params.dense.kernel": read_mask(mask)}
+    assert [*masks_for_model({"body": {"0": {"weight": (8, 8)}}}, {"body.0": 0.5})] == [
+        "body.0.weight"
+    ]
+    endless: dict[str, Any] = {"w": mask}
+    endless["again"] = endless
+    assert len(read_masks(endless)) == 16
     assert read_masks({}) == {}
     with pytest.raises(ArgumentError, match="no name is given; the tensors in the dict are none"):
         read_mask({})

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from rbgp_graphs.constructions import complete, from_recipe
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, FormatError
-from rbgp_graphs.export import onnx_initializers, read_mask, read_masks, to_onnx
+from rbgp_graphs.export import onnx_initializers, read_mask, read_masks, to_onnx, write
 from rbgp_graphs.export.entries import Exportable
 from rbgp_graphs.products import RBGP4
 from rbgp_graphs.products.recipes import pattern_from_recipe
@@ -88,6 +88,15 @@ def test_masks_come_back_from_models(tmp_path: Path, as_sparse: bool) -> None:
         except FormatError:
             refused += 1
     assert refused > len(content) // 20
+
+
+def test_a_layer_is_written_to_a_file(tmp_path: Path) -> None:
+    values = values_of(PATTERN, np.float32)
+    write(tmp_path / "layer.onnx", PATTERN, values)
+    found = run(onnx.load(tmp_path / "layer.onnx"), np.eye(PATTERN.cols, dtype=np.float32))
+    np.testing.assert_array_equal(found.T, dense_of(PATTERN))
+    with pytest.raises(ArgumentTypeError, match="values has dtype int64, expected float16"):
+        write(tmp_path / "layer.onnx", PATTERN, values.astype(int))
 
 
 def initializer(**changes: Any) -> Any:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbgp_graphs.constructions import complete
-from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
-from rbgp_graphs.export import apply_mask, convert_state_dict, read_mask, to_torch
+from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, FormatError
+from rbgp_graphs.export import apply_mask, convert_state_dict, read_mask, read_masks, to_torch
 from rbgp_graphs.export.entries import Exportable
 from rbgp_graphs.export.torch import Layout
 from rbgp_graphs.products import RBGP4, TensorProduct
@@ -226,8 +226,9 @@ def test_tensors_without_data_have_the_shape(layout: Any) -> None:
 
 def test_other_modules_are_masked() -> None:
     mask = RBGP4(complete(2, 2), (2, 1), read_mask(np.eye(2)), (2, 2))
-    attention = apply_mask(torch.nn.MultiheadAttention(8, 2), read_mask(np.eye(24, 8)),
-                           name="in_proj_weight")
+    attention = apply_mask(
+        torch.nn.MultiheadAttention(8, 2), read_mask(np.eye(24, 8)), name="in_proj_weight"
+    )
     x = torch.randn(3, 1, 8)
     attention(x, x, x)[0].sum().backward()
     assert int((attention.in_proj_weight != 0).sum()) == 8
@@ -256,6 +257,38 @@ def test_state_dicts_go_from_each_convention_to_the_other() -> None:
     assert convert_state_dict(state) == state
 
 
+def test_layers_with_compact_weights_become_dense_or_masked_ones() -> None:
+    from rbgp_graphs.nn import RBGP4Conv2d, RBGP4Linear
+
+    torch.manual_seed(0)
+    sparse = torch.nn.Sequential(
+        RBGP4Conv2d(4, 8, (2, 2), sparsity=0.5, via="dense"),
+        torch.nn.Flatten(),
+        RBGP4Linear(8, 8, sparsity=0.5, bias=False),
+    )
+    patterns = {"0.weight": sparse[0].pattern, "2.weight": sparse[2].pattern}
+    x = torch.randn(3, 4, 2, 2)
+    shapes = {"0.weight": (8, 4, 2, 2)}
+    for method in ("dense", "parametrize", "prune"):
+        dense = torch.nn.Sequential(
+            torch.nn.Conv2d(4, 8, 2), torch.nn.Flatten(), torch.nn.Linear(8, 8, bias=False)
+        )
+        for name, pattern in patterns.items() if method != "dense" else ():
+            apply_mask(dense[int(name[0])], pattern, method=method)  # type: ignore[arg-type]
+        state = convert_state_dict(sparse.state_dict(), method, shapes=shapes)
+        dense.load_state_dict(state)
+        torch.testing.assert_close(dense(x), sparse(x))
+        expected = {name: read_mask(pattern) for name, pattern in patterns.items()}
+        assert read_masks(state) == expected
+    with pytest.raises(ArgumentError, match=r"shapes\['0.weight'\] is \(8, 9\), but .* 8 x 16"):
+        convert_state_dict(sparse.state_dict(), shapes={"0.weight": (8, 9)})
+    assert convert_state_dict(sparse.state_dict(), "dense")["0.weight"].shape == (8, 16)
+    state = sparse.state_dict()
+    state["2._extra_state"][40] ^= 1
+    with pytest.raises(FormatError, match=r"2\._extra_state: "):
+        convert_state_dict(state)
+
+
 def other_state() -> dict[str, Any]:
     """Return entries of ordinary checkpoints whose names look like those of masked weights."""
     normed = torch.nn.utils.parametrizations.spectral_norm(linear())
@@ -266,6 +299,9 @@ def other_state() -> dict[str, Any]:
         "parametrizations.gain.0.mask": torch.ones(2, 2),
         "x_orig": 3,
         "x_mask": 4,
+        "fp8._extra_state": torch.zeros(64, dtype=torch.uint8),
+        "fp8.values": torch.ones(2, 2),
+        "module._extra_state": {"scale": 1},
         **torch.nn.utils.spectral_norm(linear()).state_dict(prefix="old."),
         **normed.state_dict(prefix="new."),
         **torch.nn.utils.parametrizations.weight_norm(linear()).state_dict(prefix="wn."),

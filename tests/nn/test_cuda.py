@@ -6,15 +6,18 @@ Runs where PyTorch and CuPy see a device, and is skipped elsewhere.
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from rbgp_graphs.errors import ArgumentError
-from rbgp_graphs.nn import RBGP4Conv2d, RBGP4Linear
+from rbgp_graphs.nn import RBGP4Conv2d, RBGP4Linear, train
+from rbgp_graphs.nn.training import Epoch
 from rbgp_graphs.products import RBGP4
 from tests.nn.small import normal, plain, twisted
+from tests.nn.test_training import SHORT, few, network
 
 
 def why_not() -> str | None:
@@ -130,3 +133,17 @@ def test_compiled_layers_compute_the_same() -> None:
     x = torch.randn(4, 64, device="cuda")
     compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
     torch.testing.assert_close(compiled(x), layer(x))
+
+
+def test_a_network_is_trained_where_it_is_and_goes_on_there(tmp_path: Path) -> None:
+    def stop(epoch: Epoch) -> None:
+        if epoch.epoch == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        train(network().cuda(), few(), SHORT, folder=tmp_path, progress=stop)
+    model = network(seed=9).cuda()
+    result = train(model, few(), SHORT, folder=tmp_path)
+    assert {parameter.device.type for parameter in model.parameters()} == {"cuda"}
+    assert len(result.epochs) == 3
+    assert result.epochs[-1].loss < result.epochs[0].loss

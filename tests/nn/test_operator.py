@@ -117,8 +117,15 @@ def test_the_operators_keep_the_contract_of_custom_operators(
     torch.library.opcheck(operator._sampled, both, test_utils=checks)
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_is_accumulated_in_single_and_rounded_once(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "known"), [(torch.float16, True), (torch.bfloat16, True), (torch.bfloat16, False)]
+)
+def test_half_precision_is_accumulated_in_single_and_rounded_once(
+    dtype: torch.dtype, known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not known:
+        # As without ml_dtypes.
+        monkeypatch.setattr(operator, "_knows_bfloat16", lambda _: False)
     pattern = twisted()
     text = encode_pattern(pattern)
     values, x = values_of(pattern, dtype), normal(4, pattern.cols, dtype=dtype)
@@ -134,6 +141,15 @@ def test_half_precision_is_accumulated_in_single_and_rounded_once(dtype: torch.d
         rtol=torch.finfo(dtype).eps,
         atol=1e-2,
     )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_operands_share_their_memory(dtype: torch.dtype) -> None:
+    tensor = normal(3, 8, dtype=dtype)[:, ::2]
+    array = operator._as_operand(tensor, dtype)
+    assert array.ctypes.data == tensor.data_ptr()
+    assert array.dtype.name == str(dtype).removeprefix("torch.")
+    np.testing.assert_array_equal(array.astype(np.float32), tensor.float().numpy())
 
 
 def test_mixed_dtypes_are_promoted_as_pytorch_does() -> None:

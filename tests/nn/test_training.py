@@ -164,6 +164,13 @@ def test_a_killed_process_goes_on_with_the_same_result(tmp_path: Path) -> None:
     torch.testing.assert_close(found, whole.state_dict(), rtol=0, atol=0)
 
 
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_what_was(tmp_path: Path) -> None:
+    wild = replace(SHORT, learning_rate=1.0, decay=1e30, milestones=(1,))
+    with pytest.raises(ArgumentError, match=r"nan in epoch 2, where the rate is 1e\+30"):
+        train(network(), few(), wild, folder=tmp_path)
+    assert (tmp_path / "log.jsonl").read_text().count("\n") == 1
+
+
 def test_a_log_that_a_kill_cut_short_is_completed(tmp_path: Path) -> None:
     train(network(), few(), SHORT, folder=tmp_path)
     whole = (tmp_path / "log.jsonl").read_bytes()

@@ -80,10 +80,11 @@ def test_a_candidate_builds_what_it_promises(layer: tuple[int, int, float], pick
     assert pattern.index_bytes == candidate.index_bytes
     assert (pattern.row_degree, pattern.col_degree) == (candidate.row_degree, candidate.col_degree)
     assert predicted_seconds(pattern, device="default") == pytest.approx(candidate.seconds)
-    # A random factor is promised to be just below the bound; a small one may be far better.
     reached = verdict.sigma2 / verdict.sigma1
-    assert reached <= 1.25 * candidate.ratio + 1e-9
-    if not {pattern.outer.recipe["kind"], pattern.inner.recipe["kind"]} & {"bitmask", "edges"}:
+    assert reached <= candidate.ratio * (1 + 1e-9) + 1e-9
+    # Of a factor that is searched only the bound is known; it may be far better.
+    searched = {"abelian_cover", "bitmask", "edges", "two_lift"}
+    if not {pattern.outer.recipe["kind"], pattern.inner.recipe["kind"]} & searched:
         assert reached >= 0.75 * candidate.ratio - 1e-9
     if verdict.sigma2 == pytest.approx(candidate.ratio * verdict.sigma1):
         assert candidate.normalized_gap == pytest.approx(verdict.normalized_gap)

@@ -47,7 +47,10 @@ def test_speedups_are_over_the_fastest_dense_product_of_each_sparsity() -> None:
 
 def test_the_roofline_counts_each_byte_once() -> None:
     ceilings = {"operations_per_second": 1e11, "copy_bytes_per_second": 1e10}
-    figure = viz.benchmark({"cases": [case()], "ceilings": ceilings})
+    times = {"own": 1.0, "dense": 4.0, "same pattern": 2.0}
+    figure = viz.benchmark({"cases": [case(times=times)], "ceilings": ceilings})
+    csr = trace(figure, "CSR or BSR, same pattern", "y2")
+    assert csr.x == (2 * 8192 * 32 / (4 * (2 * 8192 + (256 + 512) * 32)),)
     moved = 4 * (8192 + (256 + 512) * 32) + 64
     own = trace(figure, "this package", "y2")
     assert own.x == (2 * 8192 * 32 / moved,)

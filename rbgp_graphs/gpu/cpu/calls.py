@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rbgp_graphs.gpu.cpu import threads
 from rbgp_graphs.gpu.cpu.compiler import function
+from rbgp_graphs.gpu.cpu.order import visiting_order
 from rbgp_graphs.gpu.cpu.plan import Plan, SampledPlan, plan_product, plan_sampled, plan_transposed
 from rbgp_graphs.gpu.cpu.tables import Tables
 from rbgp_graphs.gpu.cpu.target import Target, host
@@ -131,27 +132,32 @@ def _panel_call(
     plan = plan_it(tables, columns, count, size, target, num_threads)
     pack = _kernel("pack", dtype, target, plan.lanes)
     finish = _kernel("finish", dtype, target, plan.lanes, activation)
-    name = "transposed" if transpose else "narrow" if plan.is_narrow else "product"
+    name = "transposed" if transpose else "product"
+    if plan.is_narrow:
+        name = "narrow " + name
     options = (plan.rows, columns if plan.is_narrow else plan.vectors)
     run = _kernel(name, dtype, target, plan.lanes, *options)
     block_rows = _block_rows(tables, plan)
     row_bytes = plan.width * size
     x_rows, panel_row = tables.rows if transpose else tables.cols, row_bytes
     if plan.is_narrow:
-        x_rows, panel_row = columns, -(-tables.cols // plan.lanes) * row_bytes
+        x_rows, panel_row = columns, -(-x_rows // plan.lanes) * row_bytes
     sums_at = x_rows * panel_row
     if transpose:
         tiles, slot_rows, slot_step = tables.incoming, np.zeros(1, np.int64), 1
+        tile_height = tables.tile_rows
         places_at = weights_at = sums_at + tables.tile_cols * row_bytes
         converted = plan.rows * tables.inner_degree
     else:
         tiles, slot_rows, slot_step = tables.tiles, block_rows, tables.group_step
+        tile_height = tables.tile_cols
         places_at = sums_at + plan.part_groups * block_rows.size * row_bytes
         places_bytes = 8 * (plan.tiles_at_once * tables.inner_degree + 1)
         if plan.is_narrow:
             places_bytes = columns * (tables.row_degree // plan.lanes + 1) * row_bytes
         weights_at = places_at + places_bytes + -places_bytes % target.vector_bytes
         converted = plan.rows * plan.tiles_at_once * tables.inner_degree
+    order = _order(tiles[..., 0] // tile_height, sums_at, target)
     starts = np.arange(0, columns, plan.width)
     widths = np.minimum(plan.width, columns - starts)
     num_parts = -(-tables.num_groups // plan.part_groups)
@@ -172,6 +178,7 @@ def _panel_call(
         num_blocks=len(block_rows),
         slot_rows=slot_rows.ctypes.data,
         slot_step=slot_step,
+        order=order.ctypes.data,
         num_chunks=len(tiles) * (1 if transpose else num_parts),
         num_parts=num_parts,
         part_groups=plan.part_groups,
@@ -185,10 +192,12 @@ def _panel_call(
         run=run,
         template=template.tolist(),
         places={name: place for place, name in enumerate(FIELDS)},
-        kept=(tiles, block_rows, slot_rows, pack, finish),
+        kept=(tiles, order, block_rows, slot_rows, pack, finish),
         panel_bytes=sums_at,
         panel_starts=starts.tolist(),
-        panel_widths=[tables.cols] if plan.is_narrow else widths.tolist(),
+        panel_widths=[tables.rows if transpose else tables.cols]
+        if plan.is_narrow
+        else widths.tolist(),
         scratch_bytes=weights_at + (size * converted if storage.is_converted else 0),
         sum_dtype=_sum_dtype(dtype),
     )
@@ -265,8 +274,10 @@ def _sampled_call(
     panel_row = plan.width * size
     x_panel, y_panel = tables.cols * panel_row, tables.rows * panel_row
     num_parts = -(-tables.num_groups // plan.part_groups)
+    order = _order(tables.tiles[..., 0] // tables.tile_cols, panels * x_panel, target)
     template = table(
         num_panels=panels,
+        order=order.ctypes.data,
         tiles=tables.tiles.ctypes.data,
         outer_degree=tables.outer_degree,
         inner=tables.inner.ctypes.data,
@@ -288,7 +299,7 @@ def _sampled_call(
         pack=_kernel("pack", dtype, target, plan.lanes),
         template=template,
         places={name: place for place, name in enumerate(FIELDS)},
-        kept=(block_rows,),
+        kept=(order, block_rows),
         width=plan.width,
         panel_row=panel_row,
         x_panel=x_panel,
@@ -298,6 +309,13 @@ def _sampled_call(
         num_threads=plan.num_threads,
         sum_dtype=sums,
     )
+
+
+def _order(neighbors: NDArray[np.int64], panel_bytes: int, target: Target) -> NDArray[np.int64]:
+    """Return the order of the rows of tiles, which read these parts of a panel."""
+    tile_bytes = panel_bytes // (int(neighbors.max()) + 1)
+    # Values and results pass through the other half of the cache.
+    return visiting_order(neighbors, target.level2_bytes // 2 // tile_bytes)
 
 
 def _sum_dtype(dtype: str) -> np.dtype[Any]:
@@ -323,6 +341,7 @@ def _kernel(kind: str, dtype: str, target: Target, lanes: int, *options: Any) ->
     """Return a compiled kernel."""
     from rbgp_graphs.gpu.cpu.finish_kernel import finish_text
     from rbgp_graphs.gpu.cpu.narrow_kernel import narrow_text
+    from rbgp_graphs.gpu.cpu.narrow_transposed_kernel import narrow_transposed_text
     from rbgp_graphs.gpu.cpu.pack_kernel import pack_text
     from rbgp_graphs.gpu.cpu.product_kernel import product_text
     from rbgp_graphs.gpu.cpu.sampled_kernel import sampled_text
@@ -333,11 +352,12 @@ def _kernel(kind: str, dtype: str, target: Target, lanes: int, *options: Any) ->
         "pack": pack_text,
         "finish": finish_text,
         "product": product_text,
-        "narrow": narrow_text,
+        "narrow product": narrow_text,
         "transposed": transposed_text,
+        "narrow transposed": narrow_transposed_text,
         "sampled": sampled_text,
     }
-    arguments = {"pack": 5, "finish": 8, "product": 3, "narrow": 3, "transposed": 3, "sampled": 1}
+    arguments = {"pack": 5, "finish": 8, "sampled": 1}
     name = " ".join(str(part) for part in (kind, dtype, lanes, *options))
     make = functools.partial(makers[kind], STORAGES[dtype], lanes, *options)
-    return function(name, make, target, arguments[kind])
+    return function(name, make, target, arguments.get(kind, 3))

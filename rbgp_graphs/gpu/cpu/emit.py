@@ -268,6 +268,21 @@ class Emitter:
         (total,) = vectors
         return total
 
+    def transpose(self, vectors: list[Value]) -> list[Value]:
+        """Return the columns of a square matrix given by its rows."""
+        lanes, size = len(vectors), 1
+        while size < lanes:
+            # Swap the off-diagonal blocks of every square of twice the size.
+            upper = [lane + (lanes - size) * bool(lane & size) for lane in range(lanes)]
+            lower = [lane + size + (lanes - size) * bool(lane & size) for lane in range(lanes)]
+            rows = list(vectors)
+            for i in range(lanes):
+                if not i & size:
+                    a, b = vectors[i], vectors[i + size]
+                    rows[i], rows[i + size] = self.shuffle(a, b, upper), self.shuffle(a, b, lower)
+            vectors, size = rows, 2 * size
+        return vectors
+
     def intrinsic(self, name: str, result: Any, arguments: Values) -> Value:
         """Call an intrinsic function by its full name."""
         kind = ir.FunctionType(result, [argument.type for argument in arguments])
@@ -290,13 +305,26 @@ class Emitter:
         zero = ir.Constant(kind, None)
         return self.intrinsic(name, kind, (address, size, mask, zero))
 
-    def gather(self, kind: ir.VectorType, addresses: Value) -> Value:
-        """Return a vector of the numbers at addresses, which are given as integers."""
+    @staticmethod
+    def everywhere(lanes: int) -> Value:
+        """Return a vector of bools that are all true."""
+        return ir.Constant(ir.VectorType(I1, lanes), [1] * lanes)
+
+    def gather(self, kind: ir.VectorType, addresses: Value, mask: Value | None = None) -> Value:
+        """Return a vector of the numbers at addresses, given as integers; zero without mask."""
         places = self.build.inttoptr(addresses, ir.VectorType(POINTER, kind.count))
         size = ir.Constant(I32, element_bytes(kind.element))
-        everywhere = ir.Constant(ir.VectorType(I1, kind.count), [1] * kind.count)
+        where = self.everywhere(kind.count) if mask is None else mask
         name = f"llvm.masked.gather.{suffix(kind)}.v{kind.count}p0"
-        return self.intrinsic(name, kind, (places, size, everywhere, ir.Constant(kind, None)))
+        return self.intrinsic(name, kind, (places, size, where, ir.Constant(kind, None)))
+
+    def scatter(self, value: Value, addresses: Value, mask: Value) -> None:
+        """Store a vector at addresses, given as integers, where the mask is true."""
+        count = value.type.count
+        places = self.build.inttoptr(addresses, ir.VectorType(POINTER, count))
+        size = ir.Constant(I32, element_bytes(value.type.element))
+        name = f"llvm.masked.scatter.{suffix(value.type)}.v{count}p0"
+        self.intrinsic(name, ir.VoidType(), (value, places, size, mask))
 
     def masked_store(self, value: Value, address: Value, mask: Value) -> None:
         """Store the elements of a vector where the mask is true."""

@@ -33,10 +33,15 @@ def finish_text(storage: Storage, lanes: int, activation: str | None) -> str:
         total = emit.build.fadd(emit.load_vector(kind, address, vector_bytes), bias)
         return ACTIVATIONS[activation](emit, total)
 
-    def slot(g: Value, s: Value) -> None:
+    def row_of(g: Value, s: Value) -> Value:
         offset = emit.load_int(read.pointer("slot_rows"), s)
-        row = emit.add(first_row, emit.mul(g, read["slot_step"]), offset)
-        start = emit.at(sums, emit.mul(emit.add(emit.mul(g, num_slots), s), row_bytes))
+        return emit.add(first_row, emit.mul(g, read["slot_step"]), offset)
+
+    def sums_of(g: Value, s: Value) -> Value:
+        return emit.at(sums, emit.mul(emit.add(emit.mul(g, num_slots), s), row_bytes))
+
+    def slot(g: Value, s: Value) -> None:
+        row, start = row_of(g, s), sums_of(g, s)
         goal = emit.at(target, emit.mul(row, read["out_row"]))
         (bias,) = emit.choose(
             emit.is_equal(read["bias"], 0),
@@ -77,20 +82,54 @@ def finish_text(storage: Storage, lanes: int, activation: str | None) -> str:
                 place = emit.at(start, emit.mul(n, sum_size))
                 emit.store_vector(result(place, biases), place, vector_bytes)
 
-            def column(n: Value) -> None:
-                place = emit.at(start, emit.mul(n, sum_size))
-                x = emit.build.load(place, typ=storage.computed)
-                place = emit.at(goal, emit.mul(n, read["out_col"]))
-                emit.build.store(storage.to_stored(emit, x), place, align=size)
-
             emit.loop(0, width, vector, step=lanes)
-            emit.loop(0, width, column)
             return ()
 
-        emit.choose(emit.is_equal(read["out_col"], size), next_to_each_other, apart)
+        emit.choose(is_strided, apart, next_to_each_other)
 
-    def group(g: Value) -> None:
-        emit.loop(0, num_slots, lambda s: slot(g, s))
+    def scatter(g: Value, s: Value) -> None:
+        start, goal = sums_of(g, s), emit.at(target, emit.mul(row_of(g, s), read["out_row"]))
 
-    emit.loop(0, num_groups, group)
+        def column(n: Value) -> None:
+            x = emit.build.load(emit.at(start, emit.mul(n, sum_size)), typ=storage.computed)
+            place = emit.at(goal, emit.mul(n, read["out_col"]))
+            emit.build.store(storage.to_stored(emit, x), place, align=size)
+
+        emit.loop(0, width, column)
+
+    def squares() -> Value:
+        """Write all squares of numbers by transposing them; return how many groups that are."""
+        count = emit.mul(emit.divmod(num_groups, emit.integer(lanes))[0], lanes)
+
+        def square(g: Value, s: Value, n: Value) -> None:
+            places = [sums_of(emit.add(g, i), s) for i in range(lanes)]
+            offset = emit.mul(n, sum_size)
+            rows = [emit.load_vector(kind, emit.at(x, offset), vector_bytes) for x in places]
+            goal = emit.at(target, emit.mul(row_of(g, s), size))
+            for i, x in enumerate(emit.transpose(rows)):
+                column = emit.add(n, i)
+                with emit.when(emit.is_less(column, width)):
+                    place = emit.at(goal, emit.mul(column, read["out_col"]))
+                    emit.store_vector(storage.to_stored(emit, x), place)
+
+        def some(g: Value) -> None:
+            def columns(s: Value) -> None:
+                emit.loop(0, width, lambda n: square(g, s, n), step=lanes)
+
+            emit.loop(0, num_slots, columns)
+
+        emit.loop(0, count, some, step=lanes)
+        return count
+
+    def slots(g: Value, body: Callable[[Value, Value], None]) -> None:
+        emit.loop(0, num_slots, lambda s: body(g, s))
+
+    is_strided = emit.build.not_(emit.is_equal(read["out_col"], size))
+    emit.loop(0, num_groups, lambda g: slots(g, slot))
+    with emit.when(is_strided):
+        is_transposed = emit.build.and_(
+            emit.is_equal(read["out_row"], size), emit.is_equal(read["slot_step"], 1)
+        )
+        (first,) = emit.choose(is_transposed, lambda: [squares()], lambda: [emit.integer(0)])
+        emit.loop(first, num_groups, lambda g: slots(g, scatter))
     return emit.finish()

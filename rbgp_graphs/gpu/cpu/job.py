@@ -44,6 +44,7 @@ FIELDS = (
     "slot_rows",
     "slot_step",
     # The plan.
+    "order",
     "num_chunks",
     "num_parts",
     "part_groups",

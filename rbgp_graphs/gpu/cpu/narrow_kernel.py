@@ -49,7 +49,8 @@ class _NarrowKernel:
     def _chunk(self, chunk: Value, panel: Value, target: Value, _: Value) -> None:
         self.panel = panel
         emit, read = self.emit, self.read
-        outer, part = emit.divmod(chunk, read["num_parts"])
+        turn, part = emit.divmod(chunk, read["num_parts"])
+        outer = emit.load_int(read.pointer("order"), turn)
         start = emit.mul(part, read["part_groups"])
         stop = emit.smaller(read["num_groups"], emit.add(start, read["part_groups"]))
         tiles = emit.at(read.pointer("tiles"), emit.mul(emit.mul(outer, read["outer_degree"]), 16))

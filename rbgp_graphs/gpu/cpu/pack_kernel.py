@@ -58,7 +58,38 @@ def pack_text(storage: Storage, lanes: int) -> str:
         emit.loop(0, rows, row)
         return ()
 
+    def squares() -> Value:
+        """Copy all squares of numbers by transposing them; return how many rows that are."""
+        count = emit.mul(emit.divmod(rows, emit.integer(lanes))[0], lanes)
+        last = emit.sub(width, 1)
+
+        def columns(n: Value) -> None:
+            starts = []
+            for i in range(lanes):
+                column = emit.smaller(emit.add(n, i), last)
+                starts.append(emit.at(source, emit.mul(column, x_col)))
+            mask = emit.mask(emit.sub(width, n), lanes)
+            goal = emit.at(panel, emit.mul(n, panel_size))
+
+            def square(c: Value) -> None:
+                vectors = []
+                for start in starts:
+                    x = emit.load_vector(stored_kind, emit.at(start, emit.mul(c, size)))
+                    vectors.append(storage.to_computed(emit, x))
+                for i, x in enumerate(emit.transpose(vectors)):
+                    place = emit.at(goal, emit.mul(emit.add(c, i), row_bytes))
+                    kept = emit.build.select(mask, x, ir.Constant(kind, None))
+                    emit.store_vector(kept, place, vector_bytes)
+
+            emit.loop(0, count, square, step=lanes)
+
+        emit.loop(0, stop, columns, step=lanes)
+        return count
+
     def apart() -> tuple[()]:
+        is_transposed = emit.is_equal(x_row, size)
+        (first,) = emit.choose(is_transposed, lambda: [squares()], lambda: [emit.integer(0)])
+
         def row(c: Value) -> None:
             start = emit.at(source, emit.mul(c, x_row))
             goal = emit.at(panel, emit.mul(c, row_bytes))
@@ -76,7 +107,7 @@ def pack_text(storage: Storage, lanes: int) -> str:
             emit.loop(0, width, column)
             emit.loop(width, stop, empty)
 
-        emit.loop(0, rows, row)
+        emit.loop(first, rows, row)
         return ()
 
     emit.choose(emit.is_equal(x_col, size), next_to_each_other, apart)

@@ -23,6 +23,8 @@ _SHORTEST_RUN = 16
 _MOST_NARROW = 8
 #: Cycles to gather a number from the second cache, and for a weight that is used for one vector.
 _GATHER_CYCLES, _BROADCAST_CYCLES = 0.5, 0.6
+#: Cycles to add a number to a sum in the cache by gather and scatter, and to a vector of sums.
+_SCATTER_CYCLES, _UPDATE_CYCLES = 1.2, 0.5
 #: A product smaller than this is not worth waking other threads: about 50 microseconds of work.
 _SMALL_PRODUCT = 1 << 21
 
@@ -158,6 +160,17 @@ def plan_transposed(
     """
     lanes = target.lanes(number_bytes)
     divisors = [d for d in range(1, _MOST_ROWS + 1) if tables.row_group % d == 0]
+    cycles = columns * (1 / lanes + _SCATTER_CYCLES / tables.row_group)
+    if columns <= _MOST_NARROW and cycles < _UPDATE_CYCLES:
+        return Plan(
+            rows=divisors[-1],
+            vectors=1,
+            lanes=lanes,
+            tiles_at_once=1,
+            part_groups=tables.num_groups,
+            num_threads=_threads(tables, max(count, lanes // 4), num_threads),
+            is_narrow=True,
+        )
     rows, vectors = _block(tables.row_group, divisors, -(-columns // lanes), target.registers)
     return Plan(
         rows=rows,

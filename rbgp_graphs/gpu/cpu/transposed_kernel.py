@@ -18,31 +18,37 @@ def transposed_text(storage: Storage, lanes: int, rows: int, vectors: int) -> st
     Rows of Y that share their columns are held in registers and added, times their weights, to
     the sums of these columns. The values are read in the order of A itself.
     """
-    return _TransposedKernel(storage, lanes, rows, vectors).text()
+    return TransposedKernel(storage, lanes, rows, vectors).text()
 
 
-class _TransposedKernel:
+class TransposedKernel:
+    """What both kernels of the transposed product share: the way through the tiles of a chunk."""
+
     def __init__(self, storage: Storage, lanes: int, rows: int, vectors: int) -> None:
         self.storage, self.lanes, self.rows, self.vectors = storage, lanes, rows, vectors
         self.kind = ir.VectorType(storage.computed, lanes)
         self.vector_bytes = lanes * storage.computed_bytes
         self.row_bytes = vectors * self.vector_bytes
+        #: Columns of the result, if the panels are not made of its columns.
+        self.columns: int | None = None
 
     def text(self) -> str:
+        """Return the kernel in LLVM's language."""
         self.emit = emit = Emitter(PRODUCT)
         self.job, self.scratch, _ = emit.arguments
         self.read = read = JobReader(emit, self.job)
-        read.load("outer_degree", "inner_degree", "num_blocks", "value_row")
+        read.load("outer_degree", "inner_degree", "num_blocks", "value_row", "panel_row")
         self.sums = emit.at(self.scratch, read["sums_at"])
-        each_chunk(emit, read, self.row_bytes, self._chunk)
+        each_chunk(emit, read, read["panel_row"], self._chunk)
         emit.fence()
         return emit.finish()
 
-    def _chunk(self, chunk: Value, panel: Value, target: Value, width: Value) -> None:
+    def _chunk(self, turn: Value, panel: Value, target: Value, width: Value) -> None:
         self.panel = panel
         emit, read = self.emit, self.read
+        outer = emit.load_int(read.pointer("order"), turn)
         self._clear(emit.mul(read["tile_cols"], self.row_bytes))
-        tiles = emit.at(read.pointer("tiles"), emit.mul(emit.mul(chunk, read["outer_degree"]), 24))
+        tiles = emit.at(read.pointer("tiles"), emit.mul(emit.mul(outer, read["outer_degree"]), 24))
 
         def tile(e: Value) -> None:
             entry = emit.at(tiles, emit.mul(e, 24))
@@ -53,18 +59,15 @@ class _TransposedKernel:
             def group(g: Value) -> None:
                 row = emit.add(first_row, emit.mul(g, read["group_step"]))
                 columns = emit.at(inner, emit.mul(emit.mul(g, read["inner_degree"]), 4))
-
-                def block(b: Value) -> None:
-                    self._block(b, row, columns, values)
-
-                emit.loop(0, read["num_blocks"], block)
+                self.group(row, columns, values)
 
             emit.loop(0, read["num_groups"], group)
 
         emit.loop(0, read["outer_degree"], tile)
         size, one = emit.integer(self.row_bytes), emit.integer(1)
         count = read["tile_cols"]
-        first = emit.mul(chunk, count)
+        first = emit.mul(outer, count)
+        width = width if self.columns is None else emit.integer(self.columns)
         arguments = (self.job, self.sums, target, width, size, first, count, one)
         emit.call(read["finish"], FINISH, arguments)
 
@@ -76,6 +79,14 @@ class _TransposedKernel:
             emit.store_vector(zero, emit.at(self.sums, offset), self.vector_bytes)
 
         emit.loop(0, size, vector, step=self.vector_bytes)
+
+    def group(self, row: Value, columns: Value, values: Value) -> None:
+        """Add what a group of rows of Y contributes to the sums of a tile."""
+
+        def block(b: Value) -> None:
+            self._block(b, row, columns, values)
+
+        self.emit.loop(0, self.read["num_blocks"], block)
 
     def _block(self, b: Value, row: Value, columns: Value, values: Value) -> None:
         """Add what a block of rows of Y contributes to the sums of a tile."""

@@ -1,21 +1,16 @@
-"""Plans for the kernel on Hopper's asynchronous units: boxes, stages, warpgroups."""
+"""Plans for the kernel on Hopper's asynchronous units, and how these see the operands."""
 
 from __future__ import annotations
 
-import itertools
+import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-from rbgp_graphs.gpu.cuda.launch import (
-    ACTIVATIONS,
-    NUMBER_TYPES,
-    Launch,
-    power_of_two_from,
-    round_up,
-)
+from rbgp_graphs.gpu.cuda.launch import ACTIVATIONS, NUMBER_TYPES, Launch
 from rbgp_graphs.gpu.cuda.tables import Dimensions
-from rbgp_graphs.gpu.cuda.tensor_map import TensorMap
+from rbgp_graphs.gpu.cuda.tensor_map import NUMBER_BYTES, TensorMap
+from rbgp_graphs.gpu.cuda.warpgroup import LARGEST_BOX, SLAB, STEP, WarpgroupTile
+from rbgp_graphs.gpu.cuda.warpgroup import tiles as all_tiles
 
 #: The instructions of sm_90a exist on devices of this capability and on no later ones.
 CAPABILITY = (9, 0)
@@ -23,96 +18,8 @@ CAPABILITY = (9, 0)
 COMPILE_OPTIONS = ("-arch=sm_90a",)
 #: Shared memory that a block can ask for on these devices.
 SHARED_BYTES = 227 * 1024
-#: Multiprocessors of the largest of these devices; on smaller ones a few blocks wait.
-_MULTIPROCESSORS = 132
 _DTYPES = ("float16", "bfloat16")
-_NUMBER_BYTES = 2
-#: Columns of X in a box: 128 bytes, the span of the widest swizzle.
-_SLAB = 64
-#: Sums of one product of tiles; stages hold a multiple, near the lengths aimed at.
-_STEP, _STAGE_SUMS = 16, (64, 128, 32)
-#: Rows of the side of a product that is not a multiple of 8.
-_TILE = 64
-_MOST_ROWS, _MOST_BUFFERS, _LARGEST_BOX = 128, 4, 256
 _LARGEST_INDEX = 2**31 - 1
-_WARP, _WARPGROUP = 32, 128
-#: Where results wait to be stored, rows of 64 numbers have room for 72.
-_RESULT_STRIDE = 72
-_BARRIER_BYTES = 8
-
-
-@dataclass(frozen=True, kw_only=True)
-class WarpgroupTile:
-    """What a block and a warpgroup of the Hopper kernel compute.
-
-    Attributes
-    ----------
-    swapped : bool
-        Whether warpgroups compute the transposed product, 64 columns of X times rows of a group.
-    blocks : int
-        Products side by side in one warpgroup, each of 64 columns; 1 unless `swapped`.
-    step : int
-        Rows of a group in one product if `swapped`, else columns of X.
-    row_warpgroups, column_warpgroups : int
-        Warpgroups along rows and columns.
-    pairs : int
-        Pairs (k_o, k_i) of a stage.
-    chunk : int
-        Values of a row in one box: 16, 32 or 64.
-    box_rows : tuple of int
-        How many u_r and u_b a box of values has.
-    buffers : int
-        Stages in shared memory.
-    """
-
-    swapped: bool
-    blocks: int
-    step: int
-    row_warpgroups: int
-    column_warpgroups: int
-    pairs: int
-    chunk: int
-    box_rows: tuple[int, int]
-    buffers: int
-
-    @property
-    def columns(self) -> int:
-        """Columns of a block."""
-        return self.column_warpgroups * (_SLAB * self.blocks if self.swapped else self.step)
-
-    @property
-    def padded_rows(self) -> int:
-        """Rows of values that shared memory has room for."""
-        return self.step if self.swapped else _TILE * self.row_warpgroups
-
-    @property
-    def warpgroups(self) -> int:
-        """Warpgroups that multiply."""
-        return self.row_warpgroups * self.column_warpgroups
-
-    @property
-    def threads(self) -> int:
-        """Threads of a block; one warp more than the warpgroups have loads."""
-        return self.warpgroups * _WARPGROUP + _WARP
-
-    def stage_bytes(self, size: Dimensions) -> int:
-        """Bytes of a stage: boxes of X, then boxes of values."""
-        sums = self.pairs * size.vr * size.vb
-        return round_up(sums * (self.columns + self.padded_rows) * _NUMBER_BYTES, 1024)
-
-    def barrier_offset(self, size: Dimensions) -> int:
-        """Where the barriers lie."""
-        return self.buffers * self.stage_bytes(size)
-
-    def result_offset(self, size: Dimensions) -> int:
-        """Where results wait."""
-        return round_up(self.barrier_offset(size) + 2 * self.buffers * _BARRIER_BYTES, 128)
-
-    def shared_bytes(self, size: Dimensions) -> int:
-        """Shared memory of a block."""
-        rows = self.step if self.swapped else _TILE
-        results = self.warpgroups * rows * _RESULT_STRIDE * _NUMBER_BYTES
-        return self.result_offset(size) + results
 
 
 def hopper_misfit(
@@ -140,15 +47,15 @@ def hopper_misfit(
         return f"the dtype is {dtype}, not float16 or bfloat16"
     if not aligned:
         return "a row of an operand does not begin at a multiple of 16 bytes"
-    unit = 8 if size.vr == 1 else _STEP
+    unit = 8 if size.vr == 1 else STEP
     if size.vb % unit:
         extra = "" if size.vr == 1 else f" (needed with |V_r| = {size.vr})"
         return f"|V_b| = {size.vb} is not a multiple of {unit}{extra}"
-    if size.row_degree % _STEP:
-        return f"a row has {size.row_degree} nonzeros, not a multiple of {_STEP}"
-    if max(size.vb, size.vr) > _LARGEST_BOX:
-        return f"|V_r| = {size.vr} or |V_b| = {size.vb} exceeds a box of {_LARGEST_BOX}"
-    if size.vo * batches > _LARGEST_INDEX:
+    if size.row_degree % STEP:
+        return f"a row has {size.row_degree} nonzeros, not a multiple of {STEP}"
+    if max(size.vb, size.vr) > LARGEST_BOX:
+        return f"|V_r| = {size.vr} or |V_b| = {size.vb} exceeds a box of {LARGEST_BOX}"
+    if max(size.uo, size.vo) * batches > _LARGEST_INDEX:
         return f"{batches} matrices have too many rows"
     if next(fitting_tiles(size, 1), None) is None:
         return f"two stages of |V_r||V_b| = {size.vr * size.vb} rows exceed shared memory"
@@ -173,47 +80,49 @@ def reaches(shape: tuple[int, ...], row: int, matrix: int) -> bool:
     return row >= shape[2] and (shape[0] == 1 or matrix == shape[1] * row)
 
 
-def fitting_tiles(size: Dimensions, n: int) -> Iterator[WarpgroupTile]:
-    """Yield tiles that fit into shared memory, the one that rules choose first.
+def takes(tile: WarpgroupTile, operand: bool = True, result: bool = True) -> bool:
+    """Return whether a tile suits operands that are one tensor each (see `reaches`), or not."""
+    return operand and (result or not tile.boxed)
 
-    The rules come from the structure of the kernel, not from measurements.
-    """
-    found = itertools.chain.from_iterable(_tiles(size, n, sums) for sums in _STAGE_SUMS)
-    fitting = (tile for tile in found if tile.shared_bytes(size) <= SHARED_BYTES)
+
+def fitting_tiles(size: Dimensions, n: int) -> Iterator[WarpgroupTile]:
+    """Yield the tiles that fit into shared memory, those of one u_i and one block first."""
+    fitting = (tile for tile in all_tiles(size, n) if tile.shared_bytes(size) <= SHARED_BYTES)
     # Short stages are long ones where a pair is long.
     yield from dict.fromkeys(fitting)
 
 
-def _tiles(size: Dimensions, n: int, stage_sums: int) -> Iterator[WarpgroupTile]:
-    """Yield tiles, the widest one with most stages first."""
-    unit, sums = size.vr * size.vb, size.do * size.di
-    pairs = max(1, stage_sums // unit)
-    if unit % _STEP:
-        pairs = max(2, pairs // 2 * 2)
-    pairs = min(pairs, sums)
-    run = pairs * unit if size.vr == 1 else size.vb
-    chunk = next(width for width in (64, 32, 16) if run % width == 0)
-    box_b = min(size.ub, _MOST_ROWS)
-    box_r = min(size.ur, _MOST_ROWS // box_b)
-    rows = box_b * box_r
-    swapped = rows < _TILE
-    row_warpgroups = 1 if rows <= _TILE else 2
-    widest = min(256, max(_SLAB, power_of_two_from(n)))
-    widths = [width for width in (256, 128, _SLAB) if width <= widest]
-    for width, buffers in itertools.product(widths, range(_MOST_BUFFERS, 1, -1)):
-        column_warpgroups = 2 if row_warpgroups == 1 and width > _SLAB else 1
-        own = width // column_warpgroups
-        yield WarpgroupTile(
-            swapped=swapped,
-            blocks=own // _SLAB if swapped else 1,
-            step=max(8, power_of_two_from(rows)) if swapped else own,
-            row_warpgroups=row_warpgroups,
-            column_warpgroups=column_warpgroups,
-            pairs=pairs,
-            chunk=chunk,
-            box_rows=(box_r, box_b),
-            buffers=buffers,
-        )
+@functools.lru_cache(maxsize=256)
+def usual_tiles(size: Dimensions, n: int, batches: int = 1) -> tuple[WarpgroupTile, ...]:
+    """Return the tile that the model of `WarpgroupTile.clocks` prefers, and a plain one.
+
+    The plain one takes over should the other not work on a device: nothing is shared, and threads
+    store the results. It also serves results that are no single box.
+
+    Examples
+    --------
+    >>> from rbgp_graphs.constructions import random_biregular
+    >>> from rbgp_graphs.gpu.cuda.tables import dimensions
+    >>> from rbgp_graphs.products import RBGP4
+    >>> inner = random_biregular(16, 8, 4, rng=0)
+    >>> small = dimensions(RBGP4(random_biregular(32, 32, 8, rng=0), (8, 1), inner, (1, 16)))
+    >>> tile, plain = usual_tiles(small, 4096)
+    >>> tile.groups, tile.boxed, plain.groups, plain.boxed
+    (4, True, 1, False)
+    """
+    found = [*fitting_tiles(size, n)]
+    plain = [tile for tile in found if not tile.boxed]
+    return tuple(
+        min(some, key=lambda tile: tile.clocks(size, n, batches)) for some in (found, plain)
+    )
+
+
+def one_of_each(size: Dimensions, n: int) -> tuple[WarpgroupTile, ...]:
+    """Return a tile for each way to share operands and to store results that a pattern has."""
+    ways: dict[tuple[bool, int, bool, bool], WarpgroupTile] = {}
+    for tile in fitting_tiles(size, n):
+        ways.setdefault((tile.groups > 1, tile.cluster, tile.along_columns, tile.boxed), tile)
+    return tuple(ways.values())
 
 
 def hopper_launch(
@@ -231,6 +140,10 @@ def hopper_launch(
         "RBGP_SWAPPED": int(tile.swapped),
         "RBGP_BLOCKS": tile.blocks,
         "RBGP_NB": tile.step,
+        "RBGP_GROUPS": tile.groups,
+        "RBGP_CLUSTER": tile.cluster,
+        "RBGP_ALONG_COLUMNS": int(tile.along_columns),
+        "RBGP_BOXED": int(tile.boxed),
     }
     box_r, box_b = tile.box_rows
     constants = {
@@ -249,13 +162,11 @@ def hopper_launch(
         "RBGP_BARRIER_OFFSET": tile.barrier_offset(size),
         "RBGP_RESULT_OFFSET": tile.result_offset(size),
     }
-    slices = -(-size.ur // box_r) * -(-size.ub // box_b)
-    tiles = size.uo * size.ui * slices * -(-n // tile.columns) * batches
     return Launch(
         kernel="hopper",
         structure=structure,
         constants=constants,
-        blocks=min(tiles, _MULTIPROCESSORS),
+        blocks=tile.grid(size, n, batches),
         threads=tile.threads,
         shared_bytes=tile.shared_bytes(size),
         options=COMPILE_OPTIONS,
@@ -283,21 +194,27 @@ def hopper_candidate(
     >>> size = dimensions(RBGP4(sparse, (128, 1), sparse, (1, 64)))
     >>> launch = hopper_candidate(size, "float16", 1024, capability=(9, 0))
     >>> launch.threads, launch.constants["RBGP_BN"], launch.constants["RBGP_BUFFERS"]
-    (288, 256, 4)
+    (384, 256, 4)
     >>> hopper_candidate(size, "float16", 1024, capability=(10, 0)) is None
     True
     """
     fit = {"batches": batches, "aligned": aligned, "capability": capability}
     if hopper_misfit(size, dtype, **fit) is not None:  # type: ignore[arg-type]
         return None
-    tile = next(fitting_tiles(size, n))
+    tile = usual_tiles(size, n, batches)[0]
     return hopper_launch(size, dtype, n, batches=batches, activation=activation, tile=tile)
 
 
 def tensor_maps(
-    launch: Launch, size: Dimensions, dtype: str, values: Any, X: Any, row: int
-) -> tuple[TensorMap, TensorMap]:
-    """Return how the kernel sees its values and its operand.
+    launch: Launch,
+    size: Dimensions,
+    dtype: str,
+    values: Any,
+    X: Any,
+    Y: Any,
+    rows: tuple[int, int],
+) -> tuple[TensorMap, TensorMap, Any]:
+    """Return how the kernel sees its values, its operand and its result.
 
     Parameters
     ----------
@@ -306,36 +223,56 @@ def tensor_maps(
     size : Dimensions
         The pattern.
     dtype : str
-        Of both arrays.
+        Of all arrays.
     values : array, shape (rows, row_degree)
         The values, without gaps.
     X : array, shape (batch, cols, n)
         The operand.
-    row : int
-        Distance of its rows, in numbers.
+    Y : array, shape (batch, rows, n)
+        The result.
+    rows : tuple of int
+        Distances of the rows of X and of Y, in numbers.
 
     Returns
     -------
     tuple of TensorMap
-        The values as (U_o U_r, U_i, U_b, row_degree), and X as (batch V_o, V_r, V_i, V_b, n).
-        Their axes are listed from the last one.
+        The values as (U_o U_r, U_i, U_b, row_degree), X as (batch V_o, V_r, V_i, V_b, n), and Y
+        as (batch U_o, U_r, U_i, U_b, n), or `Y` itself where threads store it. The axes of a map
+        are listed from the last one.
     """
     given, degree = launch.constants, size.row_degree
-    values_strides = (degree, size.ub * degree, size.ui * size.ub * degree)
-    x_strides = (row, size.vb * row, size.slab * row, size.vr * size.slab * row)
-    return (
-        TensorMap(
-            array=values,
-            dtype=dtype,
-            extents=(degree, size.ub, size.ui, size.uo * size.ur),
-            strides=tuple(_NUMBER_BYTES * stride for stride in values_strides),
-            box=(given["RBGP_KC"], given["RBGP_BOX_B"], 1, given["RBGP_BOX_R"]),
-        ),
-        TensorMap(
-            array=X,
-            dtype=dtype,
-            extents=(X.shape[2], size.vb, size.vi, size.vr, size.vo * X.shape[0]),
-            strides=tuple(_NUMBER_BYTES * stride for stride in x_strides),
-            box=(_SLAB, size.vb, 1, size.vr, 1),
-        ),
+    box_r, box_b = given["RBGP_BOX_R"], given["RBGP_BOX_B"]
+    strides = (degree, size.ub * degree, size.ui * size.ub * degree)
+    weights = TensorMap(
+        array=values,
+        dtype=dtype,
+        extents=(degree, size.ub, size.ui, size.uo * size.ur),
+        strides=tuple(NUMBER_BYTES * stride for stride in strides),
+        box=(given["RBGP_KC"], box_b, 1, box_r),
+    )
+    together = size.vi if int(launch.structure["RBGP_GROUPS"]) > 1 else 1
+    columns = (size.vo, size.vr, size.vi, size.vb)
+    operand = _five_axes(X, dtype, columns, rows[0], (size.vb, together, size.vr))
+    if not launch.structure["RBGP_BOXED"]:
+        return weights, operand, Y
+    digits = (size.uo, size.ur, size.ui, size.ub)
+    return weights, operand, _five_axes(Y, dtype, digits, rows[1], (box_b, 1, box_r))
+
+
+def _five_axes(
+    matrices: Any,
+    dtype: str,
+    digits: tuple[int, int, int, int],
+    row: int,
+    box: tuple[int, int, int],
+) -> TensorMap:
+    """Return a batch of matrices, whose rows have four digits, as a tensor of five axes."""
+    outer, repeat, inner, block = digits
+    strides = (row, block * row, inner * block * row, repeat * inner * block * row)
+    return TensorMap(
+        array=matrices,
+        dtype=dtype,
+        extents=(matrices.shape[2], block, inner, repeat, outer * matrices.shape[0]),
+        strides=tuple(NUMBER_BYTES * stride for stride in strides),
+        box=(SLAB, *box, 1),
     )

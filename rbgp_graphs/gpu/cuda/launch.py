@@ -79,7 +79,7 @@ class Launch:
     shared_bytes : int
         Dynamic shared memory of a block.
     options : tuple of str
-        What else the compiler has to be told.
+        What else the compiler has to be told: an architecture that is not the device's own.
     operand_error : float
         As in `NumberType`, of what the kernel multiplies.
     """

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rbgp_graphs._validation import require
 from rbgp_graphs.errors import BackendError, MissingDependencyError
+from rbgp_graphs.gpu.cuda.cubin import cubin_file
 from rbgp_graphs.gpu.cuda.launch import LARGE_SHARED_BYTES, STANDARD_SHARED_BYTES, Launch
 from rbgp_graphs.gpu.cuda.source import kernel_source, macro_options
 from rbgp_graphs.gpu.cuda.tensor_map import TensorMap, driver_encoder
@@ -74,7 +75,7 @@ class Machine(Protocol):
 class CuPyMachine:
     """A CUDA device behind CuPy, used on CuPy's current stream.
 
-    Kernels are compiled by NVRTC at their first launch and kept; CuPy also keeps them on disk.
+    Kernels are compiled by NVRTC at their first launch, and kept in memory and on disk.
     Nothing waits for the device that does not say so.
 
     Parameters
@@ -135,7 +136,11 @@ class CuPyMachine:
     @property
     def is_capturing(self) -> bool:
         """Whether the current stream records a CUDA graph."""
-        return bool(self._cupy.cuda.get_current_stream().is_capturing())
+        try:
+            return bool(self._cupy.cuda.get_current_stream().is_capturing())
+        except self._cupy.cuda.runtime.CUDARuntimeError:
+            # The default stream may not even be asked while another one records.
+            return True
 
     def wait(self) -> None:
         """Wait for the work on the current stream."""
@@ -188,10 +193,14 @@ class CuPyMachine:
         key = (launch.kernel, *launch.macros.items())
         kernel = self._kernels.get(key)
         if kernel is None:
-            module = self._cupy.RawModule(
-                code=kernel_source(launch.kernel),
-                options=("-std=c++17", *launch.options, *macro_options(launch.macros)),
-            )
+            source = kernel_source(launch.kernel)
+            options = ("-std=c++17", *macro_options(launch.macros))
+            if not launch.options:
+                module = self._cupy.RawModule(code=source, options=options)
+            else:
+                own = (*launch.options, *options)
+                path = cubin_file(self._cupy.cuda.nvrtc, source, own)
+                module = self._cupy.RawModule(path=str(path))
             kernel = module.get_function(f"rbgp_{launch.kernel}")
             if launch.shared_bytes > STANDARD_SHARED_BYTES:
                 kernel.max_dynamic_shared_size_bytes = launch.shared_bytes

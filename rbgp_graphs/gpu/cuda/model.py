@@ -10,9 +10,7 @@ rank plans, before a tuner measures the best of them; no time of this model is s
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
-from rbgp_graphs.gpu.cuda.hopper import WarpgroupTile
 from rbgp_graphs.gpu.cuda.launch import NUMBER_TYPES
 from rbgp_graphs.gpu.cuda.plans import Plan, Problem
 from rbgp_graphs.gpu.cuda.portable import ForwardTile, SampledTile
@@ -20,46 +18,15 @@ from rbgp_graphs.gpu.cuda.sampled_tensor_core import SampledWarpTile
 from rbgp_graphs.gpu.cuda.tables import Dimensions
 from rbgp_graphs.gpu.cuda.tensor_core import WarpTile
 from rbgp_graphs.gpu.cuda.warp import step_length
+from rbgp_graphs.gpu.cuda.warpgroup import WarpgroupTile
+from rbgp_graphs.gpu.cuda.work import DELAY, Work
 
-#: Bytes that a multiprocessor reads in a clock from the L2 and from shared memory, the clocks
-#: until what was asked for is there, and those that a barrier takes.
-_L2_BYTES, _SHARED_BYTES, _DELAY, _BARRIER = 40.0, 128.0, 800.0, 40.0
 _THREADS, _REGISTERS, _BLOCKS = 2048, 65536, 32
 #: Registers of a thread besides its sums.
 _OTHER_REGISTERS = 48
 #: Shared memory of a multiprocessor, by compute capability; of others the smallest.
 _SHARED_MEMORY = {(7, 0): 96, (8, 0): 164, (8, 7): 164, (9, 0): 228, (10, 0): 228}
 _LEAST_SHARED_MEMORY = 100
-
-
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """What one block does.
-
-    Attributes
-    ----------
-    operations : float
-        Multiplications and additions, with those on padding.
-    loaded_bytes : float
-        Bytes that come from outside of the multiprocessor.
-    shared_bytes : float
-        Bytes that its threads read from shared memory.
-    stages : int
-        Stages, one after the other.
-    sums : int
-        Registers of a thread that hold sums.
-    """
-
-    operations: float
-    loaded_bytes: float
-    shared_bytes: float
-    stages: int
-    sums: int
-
-    @property
-    def intensity(self) -> float:
-        """Operations for each byte that comes from outside."""
-        return self.operations / self.loaded_bytes
 
 
 def work(plan: Plan, problem: Problem) -> Work:
@@ -81,7 +48,7 @@ def work(plan: Plan, problem: Problem) -> Work:
     size, number = problem.size, NUMBER_TYPES[problem.dtype].bytes
     tile = plan.tile
     if isinstance(tile, WarpgroupTile):
-        return _hopper_work(tile, size)
+        return tile.work(size)
     if isinstance(tile, WarpTile):
         return _warp_work(tile, size, problem.dtype)
     if isinstance(tile, ForwardTile):
@@ -95,21 +62,15 @@ def clocks(
     plan: Plan, problem: Problem, *, capability: tuple[int, int], multiprocessors: int
 ) -> float:
     """Return about how many clocks of the device a plan takes."""
+    if isinstance(plan.tile, WarpgroupTile):
+        return plan.tile.clocks(problem.size, problem.n, problem.batches, multiprocessors)
     launch, block = plan.launch(problem), work(plan, problem)
     tiles = launch.blocks * launch.batches
-    if plan.kernel == "hopper":
-        tiles = _hopper_tiles(plan.tile, problem)
     together = _blocks_together(launch.threads, launch.shared_bytes, block.sums, capability)
     in_flight: int = together * (plan.tile.buffers - 1)
-    own: float = max(
-        block.operations / _operations(plan.kernel, problem.dtype, capability),
-        block.loaded_bytes / _L2_BYTES,
-        block.shared_bytes / _SHARED_BYTES,
-        block.stages * max(_DELAY / in_flight, _BARRIER),
-    )
+    own = block.clocks(_operations(plan.kernel, problem.dtype, capability), in_flight)
     waves = math.ceil(tiles / (multiprocessors * together))
-    # The sums of a tile on Hopper begin while the results of the one before are stored.
-    return waves * (together * own + (0 if plan.kernel == "hopper" else _DELAY)) + _DELAY
+    return waves * (together * own + DELAY) + DELAY
 
 
 def _blocks_together(
@@ -130,8 +91,6 @@ def _blocks_together(
 
 def _operations(kernel: str, dtype: str, capability: tuple[int, int]) -> float:
     """Return how many operations a multiprocessor does in a clock."""
-    if kernel == "hopper":
-        return 4096
     if kernel in ("tensor_core", "sampled_tensor_core"):
         # On Hopper mma.sync reaches 5/8 of what wgmma does.
         found = {8: 2048 if capability == (8, 0) else 1024, 9: 2560}.get(capability[0], 1024)
@@ -174,23 +133,6 @@ def _warp_work(tile: WarpTile, size: Dimensions, dtype: str) -> Work:
         stages=stages,
         sums=4 * tile.row_steps * tile.column_steps,
     )
-
-
-def _hopper_work(tile: WarpgroupTile, size: Dimensions) -> Work:
-    degree = size.row_degree
-    return Work(
-        operations=2.0 * tile.padded_rows * tile.columns * degree,
-        loaded_bytes=2.0 * degree * (tile.columns + math.prod(tile.box_rows)),
-        shared_bytes=2.0 * tile.warpgroups * degree * tile.blocks * (64 + tile.step),
-        stages=-(-size.do * size.di // tile.pairs),
-        sums=tile.blocks * tile.step // 2,
-    )
-
-
-def _hopper_tiles(tile: WarpgroupTile, problem: Problem) -> int:
-    size, (box_r, box_b) = problem.size, tile.box_rows
-    slices = -(-size.ur // box_r) * -(-size.ub // box_b)
-    return size.uo * size.ui * slices * -(-problem.n // tile.columns) * problem.batches
 
 
 def _sampled_work(tile: SampledTile, size: Dimensions, number: int, columns: int) -> Work:

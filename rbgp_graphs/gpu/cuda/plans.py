@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from rbgp_graphs.gpu.cuda import hopper
-from rbgp_graphs.gpu.cuda.hopper import WarpgroupTile, hopper_launch, hopper_misfit
+from rbgp_graphs.gpu.cuda.hopper import hopper_launch, hopper_misfit
 from rbgp_graphs.gpu.cuda.launch import NUMBER_TYPES, VECTOR_BYTES, Launch
 from rbgp_graphs.gpu.cuda.machine import Machine
 from rbgp_graphs.gpu.cuda.portable import (
@@ -31,6 +31,7 @@ from rbgp_graphs.gpu.cuda.sampled_tensor_core import (
 from rbgp_graphs.gpu.cuda.tables import Dimensions
 from rbgp_graphs.gpu.cuda.tensor_core import WarpTile, tensor_core_launch, warp_tile, warp_tiles
 from rbgp_graphs.gpu.cuda.warp import suits
+from rbgp_graphs.gpu.cuda.warpgroup import WarpgroupTile
 
 Tile = ForwardTile | SampledTile | WarpTile | WarpgroupTile | SampledWarpTile
 
@@ -115,13 +116,23 @@ buffers=2)'
 
 
 def usual_plans(problem: Problem, machine: Machine) -> list[Plan]:
-    """Return one plan for each kernel that can compute a product, the fastest kernel first.
+    """Return plans of all kernels that can compute a product, the fastest kernel first.
 
-    The tiles follow from rules about the structure of the kernels, not from measurements.
+    There is one for each, and for the Hopper kernel a plain one too. The tiles follow from rules
+    and a model of the structure of the kernels, not from measurements.
     """
     capability, limit = machine.capability, machine.shared_limit
     found = _usual(problem, capability, limit)
     return [Plan(kernel=kernel, tile=tile) for kernel, tile in found if tile is not None]
+
+
+def checked_plans(problem: Problem, machine: Machine) -> list[Plan]:
+    """Return the usual plans, and those that take other ways through the Hopper kernel."""
+    found = usual_plans(problem, machine)
+    if _suits_hopper(problem, machine.capability):
+        ways = hopper.one_of_each(problem.size, problem.n)
+        found += [Plan(kernel="hopper", tile=tile) for tile in ways]
+    return [*dict.fromkeys(found)]
 
 
 @functools.lru_cache(maxsize=256)
@@ -133,12 +144,13 @@ def _usual(
     if problem.product == "sampled":
         cores = sampled_warp_tile(size, dtype, n, limit) if has_cores else None
         return ("sampled_tensor_core", cores), ("sampled", sampled_tile(size, dtype, n, limit))
-    boxes = None
+    boxes: tuple[Tile, ...] = ()
     if _suits_hopper(problem, capability):
-        boxes = next(hopper.fitting_tiles(size, n), None)
+        boxes = hopper.usual_tiles(size, n, problem.batches)
     cores_tile = warp_tile(size, dtype, n, limit) if has_cores else None
     portable = forward_tile(size, dtype, n, limit)
-    return ("hopper", boxes), ("tensor_core", cores_tile), ("forward", portable)
+    on_hopper = (("hopper", tile) for tile in boxes)
+    return *on_hopper, ("tensor_core", cores_tile), ("forward", portable)
 
 
 def all_plans(problem: Problem, machine: Machine) -> Iterator[Plan]:
@@ -167,6 +179,8 @@ def all_plans(problem: Problem, machine: Machine) -> Iterator[Plan]:
 
 
 def _suits_hopper(problem: Problem, capability: tuple[int, int]) -> bool:
+    if problem.product != "forward":
+        return False
     misfit = hopper_misfit(
         problem.size,
         problem.dtype,

@@ -14,10 +14,10 @@ from rbgp_graphs.errors import BackendError
 from rbgp_graphs.gpu.cuda import gather
 from rbgp_graphs.gpu.cuda.checks import Checks, verdict_of
 from rbgp_graphs.gpu.cuda.choices import Choice, Choices, choice_key
-from rbgp_graphs.gpu.cuda.hopper import reaches
+from rbgp_graphs.gpu.cuda.hopper import reaches, takes
 from rbgp_graphs.gpu.cuda.launch import PRECISIONS, VECTOR_BYTES, Launch, number_type
 from rbgp_graphs.gpu.cuda.machine import Machine
-from rbgp_graphs.gpu.cuda.plans import Plan, Problem, all_plans, usual_plans
+from rbgp_graphs.gpu.cuda.plans import Plan, Problem, all_plans, checked_plans, usual_plans
 from rbgp_graphs.gpu.cuda.portable import transpose_launch
 from rbgp_graphs.gpu.cuda.prepared import (
     Prepared,
@@ -243,7 +243,8 @@ class Products:
                 n=n,
                 rows_aligned=aligned,
             )
-            launches = (p.launch(problem, activation) for p in usual_plans(problem, self.machine))
+            plans = checked_plans(problem, self.machine)
+            launches = (plan.launch(problem, activation) for plan in plans)
             found += (launch for launch in launches if launch not in found)
         return found
 
@@ -271,8 +272,8 @@ class Products:
         check = functools.partial(
             self._checks.forward, prepared=prepared, dtype=X.dtype, n=n, activation=activation
         )
-        is_one_tensor = reaches(X.shape, row_stride(X), matrix_stride(X))
-        launch = self._launch_for(problem, activation, check, is_one_tensor=is_one_tensor)
+        are_tensors = tuple(reaches(a.shape, row_stride(a), matrix_stride(a)) for a in (X, Y))
+        launch = self._launch_for(problem, activation, check, are_tensors=are_tensors)
         if launch is not None:
             run_forward(self.machine, launch, prepared, values, X, Y, bias)
             return
@@ -294,15 +295,18 @@ class Products:
         activation: str | None,
         check: Callable[[Launch], str | None],
         *,
-        is_one_tensor: bool = True,
+        are_tensors: tuple[bool, ...] = (),
     ) -> Launch | None:
-        """Return the launch for a problem, or None if tier 0 has to do it."""
+        """Return the launch for a problem, or None if tier 0 has to do it.
+
+        `are_tensors` says which of X and Y are one tensor of five axes.
+        """
         return self._first_usable(
-            (problem, activation, is_one_tensor),
+            (problem, activation, are_tensors),
             lambda: (
                 plan.launch(problem, activation)
                 for plan in self._plans(problem)
-                if is_one_tensor or plan.kernel != "hopper"
+                if plan.kernel != "hopper" or takes(plan.tile, *are_tensors)
             ),
             check,
         )
@@ -357,7 +361,7 @@ class Products:
         verdict = self._verdicts.find(key)
         if verdict is None:
             # What went wrong before must not be taken for a mistake of this kernel.
-            self.machine.wait()
+            self._wait("something that this process did before has failed on the device")
             verdict = verdict_of(launch.variant, lambda: check(launch))
             if not verdict.is_error:
                 self._verdicts.add(key, verdict)
@@ -377,13 +381,19 @@ class Products:
         if not verdict.is_error:
             return
         try:
-            self.machine.wait()
-        except Exception as error:
+            self._wait(f"the CUDA kernel {verdict.variant} has failed, and is not used any more")
+        except BackendError:
             if key is not None:
                 self._verdicts.add(key, verdict)
+            raise
+
+    def _wait(self, cause: str) -> None:
+        """Wait for the device, or say why nothing runs on it any more."""
+        try:
+            self.machine.wait()
+        except Exception as error:
             raise BackendError(
-                f"after the CUDA kernel {verdict.variant} nothing runs on this device any more in "
-                f"this process ({verdict.problem}); start it again, and the kernel is not used"
+                f"nothing runs on this device any more ({error}): {cause}; start the process again"
             ) from error
 
     def choose(self, problem: Problem, choice: Choice) -> None:

@@ -22,12 +22,13 @@ def run_forward(
     bias: Any,
 ) -> None:
     """Launch a kernel of the product on X of shape (batch, cols, n) and Y (batch, rows, n)."""
-    own, operands = prepared.tables, (values, X)
-    strides: tuple[int, ...] = (row_stride(X), row_stride(Y), matrix_stride(X), matrix_stride(Y))
+    own, operands = prepared.tables, (values, X, Y)
+    rows = (row_stride(X), row_stride(Y))
+    strides: tuple[int, ...] = (*rows, matrix_stride(X), matrix_stride(Y))
     if launch.kernel == "hopper":
-        operands = tensor_maps(launch, prepared.size, X.dtype.name, values, X, row_stride(X))
+        operands = tensor_maps(launch, prepared.size, X.dtype.name, *operands, rows)
         strides = (row_stride(Y), matrix_stride(Y))
-    arguments = [*operands, Y, bias, own.outer_columns, own.outer_tables, own.inner_columns]
+    arguments = [*operands, bias, own.outer_columns, own.outer_tables, own.inner_columns]
     arguments += [*_int32(X.shape[2], X.shape[0]), *_int64(*strides)]
     machine.run(launch, arguments)
 

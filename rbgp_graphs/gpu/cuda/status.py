@@ -23,18 +23,19 @@ _KERNELS = (
     (
         "hopper",
         hopper.CAPABILITY,
-        "products in float16 and bfloat16 on wgmma and TMA, where |V_b| is a multiple of 8",
+        "products in float16 and bfloat16 on wgmma and TMA, where |V_b| is a multiple of 8; "
+        "elsewhere tensor_core",
     ),
     (
         "tensor_core",
         warp.OLDEST_CAPABILITY,
-        "products in float16 and bfloat16 on tensor cores, sums in float32",
+        "products in float16, bfloat16 and tf32 on tensor cores, sums in float32",
     ),
     ("forward", OLDEST_CAPABILITY, "products in all dtypes on CUDA cores"),
     (
         "sampled_tensor_core",
         warp.OLDEST_CAPABILITY,
-        "sampled products in float16 and bfloat16 on tensor cores, sums in float32",
+        "sampled products in float16, bfloat16 and tf32 on tensor cores, sums in float32",
     ),
     ("sampled", OLDEST_CAPABILITY, "sampled products in all dtypes on CUDA cores"),
     ("transpose", OLDEST_CAPABILITY, "values in the order of the transposed matrix"),

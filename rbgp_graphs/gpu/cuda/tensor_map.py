@@ -21,7 +21,8 @@ _PROMOTION = 3
 #: Bytes of an encoded map, and the alignment that the driver asks for.
 _MAP_BYTES, _MAP_ALIGNMENT = 128, 64
 _STRIDE_BYTES, _LARGEST_BOX, _LARGEST_STRIDE, _LARGEST_EXTENT = 16, 256, 2**40, 2**32
-_NUMBER_BYTES = 2
+#: Bytes of a number in float16 or bfloat16.
+NUMBER_BYTES = 2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,7 +54,7 @@ class TensorMap:
     @property
     def swizzle_bytes(self) -> int:
         """Span of the swizzle: 32, 64 or 128 bytes."""
-        return self.box[0] * _NUMBER_BYTES
+        return self.box[0] * NUMBER_BYTES
 
     @property
     def problem(self) -> str | None:

@@ -11,6 +11,7 @@ import pytest
 from rbgp_graphs.gpu.cpu import compiler
 from rbgp_graphs.gpu.cpu.finish_kernel import finish_text
 from rbgp_graphs.gpu.cpu.narrow_kernel import narrow_text
+from rbgp_graphs.gpu.cpu.narrow_transposed_kernel import narrow_transposed_text
 from rbgp_graphs.gpu.cpu.pack_kernel import pack_text
 from rbgp_graphs.gpu.cpu.product_kernel import product_text
 from rbgp_graphs.gpu.cpu.storage import STORAGES
@@ -145,6 +146,7 @@ def test_kernels_for_neon_need_no_library(name: str) -> None:
     lanes = ARM.lanes(storage.computed_bytes)
     for text in (
         narrow_text(storage, lanes, 4, 3),
+        narrow_transposed_text(storage, lanes, 4, 3),
         finish_text(storage, lanes, "gelu"),
         pack_text(storage, lanes),
     ):

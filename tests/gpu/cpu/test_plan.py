@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from rbgp_graphs.constructions import complete, random_biregular
+from rbgp_graphs.constructions import array_code, complete, random_biregular
+from rbgp_graphs.gpu.cpu.order import visiting_order
 from rbgp_graphs.gpu.cpu.plan import plan_product, plan_sampled, plan_transposed
 from rbgp_graphs.gpu.cpu.tables import tables_of
 from rbgp_graphs.gpu.cpu.target import Target
+from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products import RBGP4
 from tests.gpu.cpu.strategies import designs
 
@@ -71,10 +75,49 @@ def test_lanes_run_along_neighbours_for_few_columns_of_large_groups(
     assert plan.rows * columns <= 24 or plan.rows == 1 or not is_narrow
 
 
+@pytest.mark.parametrize(
+    ("columns", "row_group", "is_narrow"),
+    [(1, 1, False), (1, 4, True), (2, 4, False), (1, 64, True), (6, 64, True), (9, 128, False)],
+)
+def test_the_transposed_product_is_narrow_only_for_fewer_columns(
+    columns: int, row_group: int, is_narrow: bool
+) -> None:
+    tables = tables_of(RBGP4(complete(2, 2), (row_group, 1), complete(4, 4), (1, 1)))
+    plan = plan_transposed(tables, columns, columns, 4, target("AVX-512"), 2)
+    assert plan.is_narrow == is_narrow
+    assert row_group % plan.rows == 0
+
+
 def test_small_products_stay_in_one_thread() -> None:
     tables = tables_of(RBGP4(complete(2, 2), (4, 1), complete(4, 4), (1, 1)))
     assert plan_product(tables, 16, 16, 4, target("AVX2"), 8).num_threads == 1
     assert plan_product(tables, 10**5, 10**5, 4, target("AVX2"), 8).num_threads == 8
+
+
+@given(designs(), st.integers(0, 8))
+def test_an_order_visits_every_row_of_tiles_once(pattern: RBGP4, capacity: int) -> None:
+    table = pattern.outer.neighbor_table
+    order = visiting_order(table, capacity)
+    assert sorted(order.tolist()) == list(range(len(table)))
+    if capacity >= pattern.outer.right:
+        np.testing.assert_array_equal(order, np.arange(len(table)))
+
+
+def misses(table: NDArray[np.int64], capacity: int) -> int:
+    """Return how many entries are not among the last `capacity` different ones before them."""
+    cached: list[int] = []
+    count = 0
+    for entry in table.ravel().tolist():
+        count += entry not in cached
+        cached = [entry, *(other for other in cached if other != entry)][:capacity]
+    return count
+
+
+@pytest.mark.parametrize("graph", [array_code(13, 6), random_biregular(96, 96, 8, rng=0)])
+def test_the_order_finds_more_in_the_cache(graph: BipartiteGraph) -> None:
+    table, capacity = graph.neighbor_table, graph.right // 2
+    order = visiting_order(table, capacity)
+    assert misses(table[order], capacity) < 0.85 * misses(table, capacity)
 
 
 @given(designs())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 from unittest import mock
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from rbgp_graphs.constructions import complete, random_biregular
 from rbgp_graphs.gpu import RBGP4Matrix, backend, matmul
 from rbgp_graphs.gpu.cpu import calls, plan, threads
+from rbgp_graphs.gpu.cpu.target import host
 from rbgp_graphs.products import RBGP4
 from tests.gpu.cpu.strategies import COLUMNS, designs, narrow_host
 from tests.gpu.oracle import assert_close, dense, finfo, matrix_of, normal, seeds
@@ -62,7 +64,10 @@ def test_many_chunks_and_passes_add_up(dtype: Any) -> None:
     # Several panels, parts of a row of tiles and passes over the sums, with two threads.
     outer, inner = random_biregular(6, 8, 4, rng=1), random_biregular(16, 64, 32, rng=2)
     pattern = RBGP4(outer, (3, 2), inner, (2, 1), np.arange(outer.num_edges) % 64)
+    # A second cache too small for X, so that the rows of tiles change their order.
+    small = dataclasses.replace(host(), level2_bytes=1 << 14)
     with (
+        mock.patch.object(calls, "host", return_value=small),
         mock.patch.object(plan, "_SMALL_PRODUCT", 0),
         mock.patch.object(plan, "_SHORTEST_RUN", 1),
         mock.patch.object(threads, "get_num_threads", return_value=3),
@@ -85,6 +90,30 @@ def test_every_count_of_threads_gives_the_same_bits() -> None:
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+@given(
+    st.sampled_from(((4, 1), (1, 2), (33, 1))),
+    seeds,
+    dtypes,
+    st.sampled_from((1, 5, 16, 33, 70)),
+)
+def test_transposed_operands_and_results_give_the_same_bits(
+    group: tuple[int, int], seed: int, dtype: Any, n: int
+) -> None:
+    inner = random_biregular(37, 37, 3, rng=0)
+    A = matrix_of(RBGP4(complete(1, 2), (group[0], 1), inner, (group[1], 1)), seed, dtype)
+    rng = np.random.default_rng(seed)
+    X, Y = normal(rng, (A.shape[1], n), dtype), normal(rng, (A.shape[0], n), dtype)
+    bias = normal(rng, (A.shape[0],), dtype)
+    out = np.full((n + 2, A.shape[0]), 7, dtype)
+    matmul(A, np.asfortranarray(X), out=out[1:-1].T, bias=bias, activation="relu")
+    np.testing.assert_array_equal(out[1:-1].T, matmul(A, X, bias=bias, activation="relu"))
+    np.testing.assert_array_equal(out[[0, -1]], np.full((2, A.shape[0]), 7, dtype))
+    np.testing.assert_array_equal(Y.T @ A, (A.T @ Y).T)
+    np.testing.assert_array_equal(
+        A.sampled_matmul(np.asfortranarray(Y), np.asfortranarray(X)), A.sampled_matmul(Y, X)
+    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

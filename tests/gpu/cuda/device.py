@@ -15,12 +15,24 @@ from rbgp_graphs.gpu.cuda.launch import Launch
 from tests.gpu.cuda.host import HostMachine
 
 
+class Device:
+    """A device, which can be made the current one."""
+
+    id = 0
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: Any) -> None:
+        pass
+
+
 class DeviceArray(NDArrayOperatorsMixin):
     """An array that NumPy cannot take silently, on device 0."""
 
     def __init__(self, host: Any) -> None:
         self.host: NDArray[Any] = host
-        self.device = types.SimpleNamespace(id=0)
+        self.device = Device()
 
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise TypeError("implicit conversion to a NumPy array is not allowed")

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <vector>
 
 #include "host.cuh"
@@ -20,7 +21,7 @@
 namespace host {
 namespace {
 
-constexpr int kLanes = 32, kWarpgroup = 128, kExchangeBytes = 64;
+constexpr int kLanes = 32, kTeams = 16, kExchangeBytes = 64;
 constexpr size_t kStackBytes = 128 * 1024;
 
 struct Copy {
@@ -31,7 +32,7 @@ struct Copy {
 };
 
 struct Gate {
-    int members = 0, arrived = 0;
+    int members = 0, arrived = 0, publishing = 0, published = 0;
     long generation = 0;
 };
 
@@ -45,15 +46,21 @@ struct Fibre {
     const unsigned char *byte = nullptr;
     unsigned char value = 0;
     std::vector<std::vector<Copy>> groups;
+    std::deque<std::pair<void (*)(void *), void *>> stores;
     int parity = 0;
+    Gate *team = nullptr;
+    bool has_published = false;
 };
 
 std::vector<Fibre *> fibres;
 std::vector<std::vector<unsigned char>> stacks;
-std::vector<Gate> warps, warpgroups;
+std::vector<Gate> warps, teams, whole_blocks;
 std::vector<std::pair<void (*)(void *), void *>> tasks;
 std::vector<unsigned char> exchanges;
+std::vector<unsigned char *> memories;
+std::vector<int> threads_left;
 Gate all_threads;
+int first_block, warps_of_block;
 ucontext_t scheduler;
 [[maybe_unused]] void *scheduler_fake_stack = nullptr;
 [[maybe_unused]] const void *scheduler_stack = nullptr;
@@ -81,6 +88,9 @@ void enter() {
 #endif
     running_kernel(running_arguments);
     Fibre *self = fibre();
+    if (!self->stores.empty()) {
+        fail("a box is stored from shared memory that the block has given back");
+    }
     // Copies that nobody waited for have an effect on the device too, at any time.
     finish_copies(0);
     self->is_done = true;
@@ -102,6 +112,8 @@ void wait_at(Gate *gate) {
 
 void resume(int i) {
     current = &fibres[i]->thread;
+    block = first_block + current->block;
+    shared = memories[current->block];
 #if SANITIZED
     __sanitizer_start_switch_fiber(&scheduler_fake_stack, stacks[i].data(), kStackBytes);
 #endif
@@ -119,11 +131,15 @@ void run_tasks() {
     }
 }
 
-void run_block(int threads, int order) {
+void run_cluster(int threads_of_block, int order) {
+    const int threads = threads_of_block * cluster;
     all_threads = Gate();
     all_threads.members = threads;
-    warps.assign((threads + kLanes - 1) / kLanes, Gate());
-    warpgroups.assign((threads + kWarpgroup - 1) / kWarpgroup, Gate());
+    whole_blocks.assign(cluster, Gate());
+    threads_left.assign(cluster, threads_of_block);
+    warps_of_block = (threads_of_block + kLanes - 1) / kLanes;
+    warps.assign(warps_of_block * cluster, Gate());
+    teams.assign(kTeams * cluster, Gate());
     exchanges.assign(2 * kExchangeBytes * kLanes * warps.size(), 0);
     while (static_cast<int>(fibres.size()) < threads) {
         fibres.push_back(nullptr);
@@ -132,10 +148,11 @@ void run_block(int threads, int order) {
     for (int i = 0; i < threads; ++i) {
         delete fibres[i];
         fibres[i] = new Fibre();
-        fibres[i]->thread.index = i;
+        const int index = i % threads_of_block, of_cluster = i / threads_of_block;
+        fibres[i]->thread = {index, of_cluster, i};
         fibres[i]->groups.emplace_back();
-        ++warps[i / kLanes].members;
-        ++warpgroups[i / kWarpgroup].members;
+        ++warps[warps_of_block * of_cluster + index / kLanes].members;
+        ++whole_blocks[of_cluster].members;
         getcontext(&fibres[i]->context);
         fibres[i]->context.uc_stack.ss_sp = stacks[i].data();
         fibres[i]->context.uc_stack.ss_size = kStackBytes;
@@ -154,6 +171,7 @@ void run_block(int threads, int order) {
             is_stuck = false;
             resume(i);
             left -= next->is_done;
+            threads_left[next->thread.block] -= next->is_done;
         }
         if (is_stuck && tasks.empty()) {
             fail("some threads wait at a barrier that others never reach");
@@ -170,7 +188,7 @@ void run_block(int threads, int order) {
 }  // namespace
 
 Thread *current;
-int block, blocks, batch, batches;
+int block, blocks, cluster, batch, batches;
 unsigned char *shared;
 const int *constants;
 
@@ -179,9 +197,40 @@ void fail(const char *why) {
     std::abort();
 }
 
-void wait_for_block() { wait_at(&all_threads); }
-void wait_for_warp() { wait_at(&warps[current->index / kLanes]); }
-void wait_for_warpgroup() { wait_at(&warpgroups[current->index / kWarpgroup]); }
+static int own_warp() { return warps_of_block * current->block + current->index / kLanes; }
+
+void wait_for_block() { wait_at(&whole_blocks[current->block]); }
+void wait_for_warp() { wait_at(&warps[own_warp()]); }
+void wait_for_cluster() { wait_at(&all_threads); }
+
+void wait_for_team(int team, int threads) {
+    Fibre *self = fibre();
+    Gate *gate = self->team = &teams[kTeams * current->block + team];
+    gate->members = threads;
+    gate->publishing += self->has_published;
+    self->has_published = false;
+    if (gate->arrived == threads - 1) {
+        gate->published = gate->publishing;
+        gate->publishing = 0;
+    }
+    wait_at(gate);
+}
+
+void publish() { fibre()->has_published = true; }
+
+void check_published() {
+    const Gate *team = fibre()->team;
+    if (!team || team->published != team->members) {
+        fail("a box is stored that was not published before a barrier");
+    }
+}
+
+unsigned char *shared_of(int other) {
+    if (threads_left[other] == 0) {
+        fail("a block reaches for the shared memory of one that has ended");
+    }
+    return memories[other];
+}
 
 void wait_while(const unsigned char *byte, unsigned char value) {
     Fibre *self = fibre();
@@ -196,7 +245,7 @@ void wait_while(const unsigned char *byte, unsigned char value) {
 void defer(void (*task)(void *), void *data) { tasks.emplace_back(task, data); }
 
 unsigned char *exchange(int lane) {
-    const size_t warp = current->index / kLanes;
+    const size_t warp = own_warp();
     return exchanges.data() +
            ((warp * 2 + fibre()->parity) * kLanes + lane) * kExchangeBytes;
 }
@@ -249,6 +298,16 @@ void finish_copies(int pending) {
     }
 }
 
+void add_store(void (*task)(void *), void *data) { fibre()->stores.emplace_back(task, data); }
+
+void finish_stores(int pending) {
+    auto &stores = fibre()->stores;
+    while (static_cast<int>(stores.size()) > pending) {
+        stores.front().first(stores.front().second);
+        stores.pop_front();
+    }
+}
+
 float half_to_float(unsigned short bits) {
     const int exponent = bits >> 10 & 31, fraction = bits & 1023;
     float number;
@@ -277,7 +336,7 @@ unsigned short float_to_half(float number) {
     return static_cast<unsigned short>(sign | bits);
 }
 
-// `shape` holds: blocks, batches of the grid, threads, bytes of shared memory.
+// `shape` holds: blocks, batches of the grid, threads, bytes of shared memory, blocks of a cluster.
 void run(void (*kernel)(void **), void **arguments, const int *shape, const int *numbers,
          int order) {
     running_kernel = kernel;
@@ -285,24 +344,33 @@ void run(void (*kernel)(void **), void **arguments, const int *shape, const int 
     constants = numbers;
     blocks = shape[0];
     batches = shape[1];
+    cluster = shape[4];
+    if (blocks % cluster) {
+        fail("the grid does not consist of whole clusters");
+    }
     for (batch = 0; batch < shape[1]; ++batch) {
-        for (block = 0; block < shape[0]; ++block) {
+        for (first_block = 0; first_block < shape[0]; first_block += cluster) {
             // Aligned as on the device and full of NaN. AddressSanitizer guards the end; without
             // it a margin does.
             const int margin = SANITIZED ? 0 : 128;
-            void *memory = nullptr;
-            if (posix_memalign(&memory, 128, std::max(1, shape[3] + margin))) {
-                fail("no memory");
-            }
-            shared = static_cast<unsigned char *>(memory);
-            std::memset(memory, 0xff, shape[3] + margin);
-            run_block(shape[2], order);
-            for (int i = shape[3]; i < shape[3] + margin; ++i) {
-                if (shared[i] != 0xff) {
-                    fail("a kernel wrote past the end of its shared memory");
+            memories.clear();
+            for (int i = 0; i < cluster; ++i) {
+                void *memory = nullptr;
+                if (posix_memalign(&memory, 128, std::max(1, shape[3] + margin))) {
+                    fail("no memory");
                 }
+                std::memset(memory, 0xff, shape[3] + margin);
+                memories.push_back(static_cast<unsigned char *>(memory));
             }
-            std::free(memory);
+            run_cluster(shape[2], order);
+            for (unsigned char *memory : memories) {
+                for (int i = shape[3]; i < shape[3] + margin; ++i) {
+                    if (memory[i] != 0xff) {
+                        fail("a kernel wrote past the end of its shared memory");
+                    }
+                }
+                std::free(memory);
+            }
         }
     }
 }

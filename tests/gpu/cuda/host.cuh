@@ -1,22 +1,28 @@
-// The machine of the kernels on the CPU: one fibre for each thread of a block, which switches where
-// a CUDA thread waits for others. Copies to shared memory take place at their wait, not before.
+// The machine of the kernels on the CPU: one fibre for each thread of a cluster of blocks, which
+// switches where a CUDA thread waits for others. Copies to shared memory take place at their wait,
+// not before.
 #pragma once
 
 #define RBGP_DEVICE static inline
 #define RBGP_KERNEL extern "C" void
 
 namespace host {
+// Its number in its block, that of the block in its cluster, and its number in the cluster.
 struct Thread {
-    int index;
+    int index, block, place;
 };
 // The thread that runs, its block, and the numbers that stand for macros of the device build.
 extern Thread *current;
-extern int block, blocks, batch, batches;
+extern int block, blocks, cluster, batch, batches;
+// Shared memory of the block that runs.
 extern unsigned char *shared;
 extern const int *constants;
 void wait_for_block();
 void wait_for_warp();
-void wait_for_warpgroup();
+void wait_for_team(int team, int threads);
+void wait_for_cluster();
+// Where this block's shared memory lies in another block of the cluster, which must not have ended.
+unsigned char *shared_of(int other);
 // Waits as long as a byte of memory has a value.
 void wait_while(const unsigned char *byte, unsigned char value);
 // Puts off a task to any later time; backwards it is put off until no thread can go on.
@@ -28,6 +34,12 @@ void load_matrices(unsigned *registers, int count, const void *row, bool is_tran
 void add_copy(void *to, const void *from, int bytes, bool is_there);
 void close_copies();
 void finish_copies(int pending);
+// Puts off a task of this thread until it waits for it, or ends; tasks are done in turn.
+void add_store(void (*task)(void *), void *data);
+void finish_stores(int pending);
+// Units that copy from shared memory see what a thread has published before its last barrier.
+void publish();
+void check_published();
 void fail(const char *why);
 float half_to_float(unsigned short bits);
 unsigned short float_to_half(float number);

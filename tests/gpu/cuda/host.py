@@ -77,6 +77,7 @@ class HostMachine:
         built = _build(launch.kernel, tuple(launch.structure.items()), tuple(names), self.sanitized)
         constants = [launch.macros[name] for name in names]
         shape = [launch.blocks, launch.batches, launch.threads, launch.shared_bytes]
+        shape.append(int(launch.structure.get("RBGP_CLUSTER", 1)))
         if self.sanitized:
             _run_program(built, arguments, shape, constants, self.order)
         else:
@@ -90,7 +91,7 @@ def _run_library(
     pointers = (ctypes.c_void_p * len(cells))(*(ctypes.addressof(cell) for cell in cells))
     _load(path).rbgp_entry(
         pointers,
-        (ctypes.c_int * 4)(*shape),
+        (ctypes.c_int * 5)(*shape),
         (ctypes.c_int * len(constants))(*constants),
         order,
     )
@@ -134,7 +135,8 @@ def _run_program(
     for argument in arguments:
         if isinstance(argument, TensorMap):
             data, array = _encoded(argument), argument.array.tobytes()
-            pieces += [struct.pack("=iqq", 2, len(data), len(array)), data, array]
+            kind = 3 if argument.array.flags.writeable else 2
+            pieces += [struct.pack("=iqq", kind, len(data), len(array)), data, array]
             continue
         if argument is None:
             pieces.append(struct.pack("=iq", 1, -1))
@@ -156,13 +158,15 @@ def _run_program(
     finally:
         Path(name).unlink()
     for argument in arguments:
-        if isinstance(argument, np.ndarray):
+        is_map = isinstance(argument, TensorMap)
+        array = argument.array if is_map else argument
+        if isinstance(array, np.ndarray) and (array.flags.writeable or not is_map):
             # What the kernel may not write to is not written back either.
-            if argument.flags.writeable:
-                argument[...] = np.frombuffer(
-                    result[: argument.nbytes], dtype=argument.dtype
-                ).reshape(argument.shape)
-            result = result[argument.nbytes :]
+            if array.flags.writeable:
+                array[...] = np.frombuffer(result[: array.nbytes], dtype=array.dtype).reshape(
+                    array.shape
+                )
+            result = result[array.nbytes :]
 
 
 @functools.cache

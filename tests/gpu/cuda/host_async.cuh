@@ -1,5 +1,6 @@
-// The asynchronous units of Hopper on the CPU. Copies of boxes take place when the scheduler comes
-// to them, products at their wait, so that both come as late as they can on a device.
+// The asynchronous units of Hopper on the CPU. Boxes are loaded when the scheduler comes to them,
+// and stored at the wait for them; products are computed at theirs. So all come as late as they can
+// on a device.
 #pragma once
 
 #include <cstring>
@@ -11,7 +12,7 @@
 
 // What stands behind a tensor map: sizes and strides of the tensor, without the first stride.
 struct TensorMap {
-    const unsigned char *base;
+    unsigned char *base;
     long long extents[5];
     long long strides[4];
     int box[5];
@@ -37,7 +38,7 @@ struct Product {
     float (*number)(unsigned short);
 };
 
-static std::vector<std::vector<Product>> products[1024];
+static std::vector<std::vector<Product>> products[2048];
 
 inline void check(const TransferBarrier *at) {
     if (at->mark != kMark || reinterpret_cast<size_t>(at) % 8) {
@@ -57,59 +58,89 @@ inline unsigned swizzled(unsigned address, int span) {
     return address ^ ((address >> 7 & (span / 16 - 1)) << 4);
 }
 
-inline void copy_box(unsigned char *to, const TensorMap &map, const long long *first,
-                     TransferBarrier *done) {
-    long long numbers = 1;
-    for (int axis = 0; axis < map.rank; ++axis) {
-        numbers *= map.box[axis];
-    }
-    const unsigned start = static_cast<unsigned>(to - shared);
-    for (long long i = 0; i < numbers; ++i) {
-        long long rest = i, offset = 0;
-        bool is_inside = true;
-        for (int axis = 0; axis < map.rank; ++axis) {
-            const long long at = first[axis] + rest % map.box[axis];
-            rest /= map.box[axis];
-            is_inside = is_inside && at >= 0 && at < map.extents[axis];
-            offset += at * (axis ? map.strides[axis - 1] : 2);
-        }
-        unsigned char *number =
-            shared + swizzled(start + static_cast<unsigned>(2 * i), map.swizzle_bytes);
-        if (is_inside) {
-            std::memcpy(number, map.base + offset, 2);
-        } else {
-            std::memset(number, 0, 2);
-        }
-    }
-    check(done);
-    done->bytes -= static_cast<int>(2 * numbers);
-    end_phase(done);
-}
-
-struct BoxCopy {
-    unsigned char *to;
+// A box in shared memory, from `start` on, and where it lies in its tensor.
+struct Box {
+    unsigned char *memory;
+    unsigned start;
     TensorMap map;
     std::vector<long long> first;
     TransferBarrier *done;
+
+    // Calls `visit` with each number of the box and the same of the tensor, or null outside of it;
+    // returns how many there are.
+    template <class Visit>
+    int each(const Visit &visit) const {
+        int numbers = 1;
+        for (int axis = 0; axis < map.rank; ++axis) {
+            numbers *= map.box[axis];
+        }
+        for (int i = 0; i < numbers; ++i) {
+            long long rest = i, offset = 0;
+            bool is_inside = true;
+            for (int axis = 0; axis < map.rank; ++axis) {
+                const long long at = first[axis] + rest % map.box[axis];
+                rest /= map.box[axis];
+                is_inside = is_inside && at >= 0 && at < map.extents[axis];
+                offset += at * (axis ? map.strides[axis - 1] : 2);
+            }
+            visit(memory + swizzled(start + static_cast<unsigned>(2 * i), map.swizzle_bytes),
+                  is_inside ? map.base + offset : nullptr);
+        }
+        return numbers;
+    }
 };
 
-inline void load_box(void *to, const TensorMap &map, TransferBarrier *done,
-                     std::vector<long long> first) {
-    unsigned char *shared_to = static_cast<unsigned char *>(to);
-    if (static_cast<int>(first.size()) != map.rank || (shared_to - shared) % (8 * map.swizzle_bytes)) {
-        fail("a box is loaded to a place where its swizzle does not begin, or has another rank");
+inline Box *new_box(int block_of_cluster, const void *at, const TensorMap &map,
+                    TransferBarrier *done, std::vector<long long> first) {
+    const long long start = static_cast<const unsigned char *>(at) - shared;
+    if (static_cast<int>(first.size()) != map.rank || start % (8 * map.swizzle_bytes)) {
+        fail("a box lies at a place where its swizzle does not begin, or has another rank");
     }
     if (map.box[0] * 2 != map.swizzle_bytes) {
         fail("a row of a box has another length than its swizzle");
     }
-    check(done);
+    unsigned char *memory = shared_of(block_of_cluster);
+    if (done) {
+        done = reinterpret_cast<TransferBarrier *>(
+            memory + (reinterpret_cast<unsigned char *>(done) - shared));
+        check(done);
+    }
+    return new Box{memory, static_cast<unsigned>(start), map, std::move(first), done};
+}
+
+inline void load_box(int block_of_cluster, void *to, const TensorMap &map, TransferBarrier *done,
+                     std::vector<long long> first) {
     defer(
         [](void *data) {
-            BoxCopy *copy = static_cast<BoxCopy *>(data);
-            copy_box(copy->to, copy->map, copy->first.data(), copy->done);
-            delete copy;
+            const Box *box = static_cast<Box *>(data);
+            const int numbers = box->each([](unsigned char *number, unsigned char *from) {
+                if (from) {
+                    std::memcpy(number, from, 2);
+                } else {
+                    std::memset(number, 0, 2);
+                }
+            });
+            check(box->done);
+            box->done->bytes -= 2 * numbers;
+            end_phase(box->done);
+            delete box;
         },
-        new BoxCopy{shared_to, map, std::move(first), done});
+        new_box(block_of_cluster, to, map, done, std::move(first)));
+}
+
+inline void store_box(const TensorMap &map, const void *from, std::vector<long long> first) {
+    check_published();
+    add_store(
+        [](void *data) {
+            const Box *box = static_cast<Box *>(data);
+            box->each([](unsigned char *number, unsigned char *to) {
+                if (to) {
+                    std::memcpy(to, number, 2);
+                }
+            });
+            delete box;
+        },
+        new_box(current->block, from, map, nullptr, std::move(first)));
 }
 
 // Where number k of row i of a tile lies. Bits 62 and 63 name the swizzle.
@@ -148,13 +179,19 @@ inline void multiply(const Product &product) {
     }
 }
 
-inline std::vector<std::vector<Product>> &own_products() { return products[current->index]; }
+inline std::vector<std::vector<Product>> &own_products() { return products[current->place]; }
 }  // namespace host
+
+template <int count>
+RBGP_DEVICE void give_registers() {}
+template <int count>
+RBGP_DEVICE void take_registers() {}
 
 RBGP_DEVICE int grid_blocks() { return host::blocks; }
 RBGP_DEVICE int uniform(int number) { return number; }
 RBGP_DEVICE void warp_barrier() { host::wait_for_warp(); }
-RBGP_DEVICE void warpgroup_barrier(int) { host::wait_for_warpgroup(); }
+RBGP_DEVICE void team_barrier(int team, int threads) { host::wait_for_team(team, threads); }
+RBGP_DEVICE void cluster_barrier() { host::wait_for_cluster(); }
 RBGP_DEVICE unsigned char *tile_memory() { return host::shared; }
 RBGP_DEVICE unsigned shared_address(const void *shared) {
     return static_cast<unsigned>(static_cast<const unsigned char *>(shared) - host::shared);
@@ -176,19 +213,37 @@ RBGP_DEVICE void arrive_expecting(TransferBarrier *at, int bytes) {
     host::end_phase(at);
 }
 RBGP_DEVICE void arrive(TransferBarrier *at) { arrive_expecting(at, 0); }
+RBGP_DEVICE void arrive(TransferBarrier *at, int block_of_cluster) {
+    const long long offset = reinterpret_cast<unsigned char *>(at) - host::shared;
+    arrive(reinterpret_cast<TransferBarrier *>(host::shared_of(block_of_cluster) + offset));
+}
 
 RBGP_DEVICE void wait_for_phase(TransferBarrier *at, int parity) {
     host::check(at);
     host::wait_while(&at->phase, static_cast<unsigned char>(parity));
 }
+RBGP_DEVICE void watch_for_phase(TransferBarrier *at, int parity) { wait_for_phase(at, parity); }
 
-RBGP_DEVICE void load_box(void *to, const TensorMap &from, TransferBarrier *done, int c0, int c1,
-                          int c2, int c3) {
-    host::load_box(to, from, done, {c0, c1, c2, c3});
+template <class... Starts>
+RBGP_DEVICE void load_box(void *to, const TensorMap &from, TransferBarrier *done, Starts... starts) {
+    host::load_box(host::current->block, to, from, done, {starts...});
 }
-RBGP_DEVICE void load_box(void *to, const TensorMap &from, TransferBarrier *done, int c0, int c1,
-                          int c2, int c3, int c4) {
-    host::load_box(to, from, done, {c0, c1, c2, c3, c4});
+template <class... Starts>
+RBGP_DEVICE void load_box_everywhere(void *to, const TensorMap &from, TransferBarrier *done,
+                                     Starts... starts) {
+    for (int block = 0; block < host::cluster; ++block) {
+        host::load_box(block, to, from, done, {starts...});
+    }
+}
+
+RBGP_DEVICE void publish_writes() { host::publish(); }
+template <class... Starts>
+RBGP_DEVICE void store_box(const TensorMap &to, const void *from, Starts... starts) {
+    host::store_box(to, from, {starts...});
+}
+template <int pending>
+RBGP_DEVICE void wait_stores() {
+    host::finish_stores(pending);
 }
 
 RBGP_DEVICE void begin_products() {

@@ -34,7 +34,7 @@ void *read_aligned(std::FILE *file, long long bytes) {
 
 int main(int, char **names) {
     std::FILE *file = std::fopen(names[1], "rb");
-    int shape[4];
+    int shape[5];
     for (int &extent : shape) {
         extent = read_one<int>(file);
     }
@@ -44,7 +44,8 @@ int main(int, char **names) {
         constant = read_one<int>(file);
     }
     const int count = read_one<int>(file);
-    std::vector<void *> memory(count), pointers(count), arguments(count);
+    std::vector<void *> memory(count), pointers(count), arguments(count), written;
+    std::vector<long long> written_sizes;
     std::vector<long long> sizes(count);
     std::vector<int> is_array(count);
     for (int i = 0; i < count; ++i) {
@@ -54,25 +55,31 @@ int main(int, char **names) {
             arguments[i] = &pointers[i];
             continue;
         }
-        // A tensor map begins with the address of its array, which follows it.
-        if (is_array[i] == 2) {
+        // A tensor map begins with the address of its array, which follows it; 3 if it is a result.
+        if (is_array[i] >= 2) {
             const long long bytes = read_one<long long>(file);
             arguments[i] = memory[i] = read_aligned(file, sizes[i]);
             memory.push_back(read_aligned(file, bytes));
             std::memcpy(memory[i], &memory.back(), sizeof memory[i]);
+            if (is_array[i] == 3) {
+                written.push_back(memory.back());
+                written_sizes.push_back(bytes);
+            }
             continue;
         }
         memory[i] = read_aligned(file, sizes[i]);
         pointers[i] = memory[i];
         arguments[i] = is_array[i] ? static_cast<void *>(&pointers[i]) : memory[i];
+        if (is_array[i]) {
+            written.push_back(memory[i]);
+            written_sizes.push_back(sizes[i]);
+        }
     }
     std::fclose(file);
     rbgp_entry(arguments.data(), shape, constants.data(), order);
     file = std::fopen(names[1], "wb");
-    for (int i = 0; i < count; ++i) {
-        if (is_array[i] == 1 && sizes[i] > 0) {
-            std::fwrite(memory[i], 1, sizes[i], file);
-        }
+    for (size_t i = 0; i < written.size(); ++i) {
+        std::fwrite(written[i], 1, written_sizes[i], file);
     }
     for (void *piece : memory) {
         std::free(piece);

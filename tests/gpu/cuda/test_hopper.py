@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import re
 import subprocess
 import sys
 import types
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,26 @@ from hypothesis import strategies as st
 
 from rbgp_graphs.constructions import complete, random_biregular
 from rbgp_graphs.errors import BackendError
-from rbgp_graphs.gpu.cuda import hopper, machine, tensor_map
+from rbgp_graphs.gpu.cuda import machine, tensor_map, warpgroup
 from rbgp_graphs.gpu.cuda.hopper import (
     CAPABILITY,
     SHARED_BYTES,
+    fitting_tiles,
     hopper_candidate,
+    hopper_launch,
     hopper_misfit,
     reaches,
+    takes,
     tensor_maps,
+    usual_tiles,
 )
 from rbgp_graphs.gpu.cuda.launch import Launch
+from rbgp_graphs.gpu.cuda.products import Products
 from rbgp_graphs.gpu.cuda.source import kernel_source, macro_options
 from rbgp_graphs.gpu.cuda.tables import dimensions
 from rbgp_graphs.gpu.cuda.tensor_map import TensorMap
+from rbgp_graphs.gpu.cuda.verdicts import Verdicts
+from rbgp_graphs.gpu.cuda.warpgroup import WarpgroupTile
 from rbgp_graphs.products import RBGP4
 from tests.gpu.cuda import host
 from tests.gpu.cuda.problems import (
@@ -45,6 +53,7 @@ from tests.gpu.cuda.problems import (
 )
 from tests.gpu.cuda.test_compile import DISASSEMBLER, NVCC
 from tests.gpu.cuda.test_status import fake_cupy
+from tests.gpu.oracle import assert_close, dense, matrix_of
 
 few = st.integers(1, 3)
 #: |V_r| and |V_b|: each span of the swizzle, and boxes of values that span pairs or not.
@@ -54,7 +63,7 @@ COLUMN_DIGITS = ((1, 8), (1, 16), (1, 24), (2, 16), (3, 32), (2, 64), (1, 64), (
 @pytest.fixture(autouse=True, scope="module")
 def _blocks_stay_for_many_tiles() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hopper, "_MULTIPROCESSORS", 3)
+        patch.setattr(warpgroup, "_MULTIPROCESSORS", 3)
         yield
 
 
@@ -76,16 +85,34 @@ def patterns(draw: st.DrawFn, groups: st.SearchStrategy[tuple[int, int]]) -> RBG
     return pattern
 
 
-def launch_of(random: Problem, activation: str | None = None) -> Launch:
-    launch = hopper_candidate(
-        random.size,
-        random.dtype,
-        random.n,
-        batches=random.batches,
-        aligned=random.aligned,
-        activation=activation,
-        capability=CAPABILITY,
-    )
+#: What tiles have in common in shared memory or not: u_i of a block, blocks of a cluster, along
+#: columns or rows, and whether results are stored as boxes.
+WAYS: tuple[dict[str, Any], ...] = (
+    {"groups": 1, "cluster": 1, "boxed": False},
+    {"groups": 1, "cluster": 1, "boxed": True},
+    {"groups": 1, "cluster": 2, "along_columns": False},
+    {"groups": 1, "cluster": 2, "along_columns": True},
+    {"groups": 2, "cluster": 1},
+    {"groups": 2, "cluster": 2, "along_columns": False},
+    {"groups": 2, "cluster": 2, "along_columns": True},
+    {"groups": 4, "cluster": 1},
+)
+
+
+def tile_of(random: Problem, **wanted: Any) -> WarpgroupTile | None:
+    """Return the first tile that is as wanted, or None if no such tile suits the problem."""
+    fitting = fitting_tiles(random.size, random.n)
+    return next((t for t in fitting if wanted.items() <= vars(t).items()), None)
+
+
+def launch_of(random: Problem, activation: str | None = None, **wanted: Any) -> Launch:
+    """Return a launch of a tile as wanted, else of the one that the model prefers."""
+    given: dict[str, Any] = {"batches": random.batches, "activation": activation}
+    tile = tile_of(random, **wanted) if wanted else None
+    if tile is not None:
+        return hopper_launch(random.size, random.dtype, random.n, tile=tile, **given)
+    given |= {"aligned": random.aligned, "capability": CAPABILITY}
+    launch = hopper_candidate(random.size, random.dtype, random.n, **given)
     assert launch is not None
     return launch
 
@@ -101,11 +128,12 @@ def check_hopper(
     """Run the kernel and compare with the product in float64."""
     rows, n, tables = random.pattern.rows, random.n, random.tables
     Y = poisoned((random.batches, rows, n), random.dtype)
-    maps = tensor_maps(launch, random.size, random.dtype, random.values, random.X, n)
+    operands = (random.values, random.X, Y)
     own.run(
         launch,
         [
-            *(*maps, Y, random.bias if with_bias else None),
+            *tensor_maps(launch, random.size, random.dtype, *operands, (n, n)),
+            random.bias if with_bias else None,
             *(tables.outer_columns, tables.outer_tables, tables.inner_columns),
             *(np.int32(n), np.int32(random.batches), np.int64(n), np.int64(rows * n)),
         ],
@@ -120,42 +148,30 @@ def check_hopper(
 # What is compiled in: a few choices, because each costs a run of the compiler.
 @needs_compiler
 @given(
-    patterns(st.sampled_from(((8, 1), (1, 8), (3, 2), (5, 1)))),
-    *(st.sampled_from((8, 40, 64)), few, st.integers(0, 2**32 - 1), st.booleans()),
-    *(st.sampled_from((None, "silu")), st.booleans()),
+    patterns(st.sampled_from(((8, 1), (1, 8), (3, 2), (5, 1), (260, 1), (43, 3)))),
+    *(st.sampled_from((8, 40, 64, 72, 136)), few, st.integers(0, 2**32 - 1), st.booleans()),
+    *(st.sampled_from((None, "silu")), st.permutations(WAYS), st.booleans()),
 )
-@settings(max_examples=20)
-def test_small_row_groups_agree_with_float64(
+@settings(max_examples=40)
+def test_all_ways_agree_with_float64(
     pattern: RBGP4,
     n: int,
     batches: int,
     seed: int,
     with_bias: bool,
     activation: str | None,
+    ways: list[dict[str, Any]],
     backwards: bool,
 ) -> None:
-    random = problem(pattern, "float16", n, batches, seed)
-    launch = launch_of(random, activation)
-    assert launch.structure["RBGP_SWAPPED"] == 1
+    large = pattern.repeat.left * pattern.block.left >= 64
+    random = problem(pattern, "float16", n, 1 if large else batches, seed)
+    shape = {"blocks": 1, "step": 64 if large else 8, "column_warpgroups": 1}
+    # Not every pattern has something to share.
+    way = next(way for way in ways if tile_of(random, **way, **shape) is not None)
     own = host.HostMachine(order=int(backwards))
+    launch = launch_of(random, activation, **way, **shape)
+    assert launch.structure["RBGP_SWAPPED"] == (not large)
     check_hopper(own, random, launch, with_bias=with_bias, activation=activation)
-
-
-@needs_compiler
-@given(
-    patterns(st.sampled_from(((64, 1), (2, 32), (1, 64), (21, 3), (100, 1), (9, 13), (130, 1)))),
-    *(st.sampled_from((8, 40, 64)), st.integers(0, 2**32 - 1), st.booleans()),
-)
-@settings(max_examples=10)
-def test_large_row_groups_agree_with_float64(
-    pattern: RBGP4, n: int, seed: int, backwards: bool
-) -> None:
-    random = problem(pattern, "bfloat16", n, 1, seed)
-    launch = launch_of(random, "gelu")
-    if random.size.group >= 64:
-        assert launch.structure["RBGP_SWAPPED"] == 0
-    own = host.HostMachine(order=int(backwards))
-    check_hopper(own, random, launch, with_bias=True, activation="gelu")
 
 
 def pattern_of(row_group: int, *, block: int = 16, neighbours: int = 2) -> RBGP4:
@@ -166,35 +182,92 @@ def pattern_of(row_group: int, *, block: int = 16, neighbours: int = 2) -> RBGP4
 
 @needs_compiler
 @pytest.mark.parametrize(
-    ("row_group", "n", "dtype"), [(16, 264, "bfloat16"), (100, 136, "float16")]
+    ("row_group", "n", "dtype", "wanted"),
+    [
+        (16, 264, "bfloat16", {"groups": 2, "cluster": 2, "along_columns": False}),
+        (16, 264, "float16", {"groups": 1, "cluster": 1, "boxed": True}),
+        (100, 136, "float16", {"groups": 1, "cluster": 1, "boxed": False}),
+        (100, 136, "bfloat16", {"groups": 2, "cluster": 2, "along_columns": True}),
+    ],
 )
-def test_several_warpgroups_agree_with_float64(row_group: int, n: int, dtype: str) -> None:
+def test_several_warpgroups_agree_with_float64(
+    row_group: int, n: int, dtype: str, wanted: dict[str, Any]
+) -> None:
     random = problem(pattern_of(row_group), dtype, n, 1, 0)
-    launch = launch_of(random)
-    assert launch.threads == 288
+    launch = launch_of(random, **wanted)
+    assert launch.threads == 384
     check_hopper(host.HostMachine(), random, launch, with_bias=True)
 
 
 @needs_compiler
 def test_the_kernel_keeps_within_its_memory() -> None:
-    random = problem(pattern_of(6), "float16", 40, 2, 0)
-    check_hopper(host.HostMachine(sanitized=True, order=1), random, launch_of(random))
+    random = problem(pattern_of(6), "float16", 72, 2, 0)
+    launch = launch_of(random, groups=2, cluster=2, boxed=True, buffers=2)
+    check_hopper(host.HostMachine(sanitized=True, order=1), random, launch)
 
 
 @needs_compiler
-def test_a_stage_filled_before_its_products_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    source, line = kernel_source("hopper"), "wait_products<1>();"
+@pytest.mark.parametrize(
+    ("line", "instead", "sign", "sanitized"),
+    [
+        # Stages that are filled before their products.
+        ("wait_products<1>();", "wait_products<2>();", "off by", False),
+        # Results that are written over before they are stored.
+        ("wait_stores<1>();", "wait_stores<2>();", "off by", False),
+        ("            publish_writes();\n", "", "not published", True),
+    ],
+)
+def test_a_mistake_would_be_seen(
+    line: str, instead: str, sign: str, sanitized: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = kernel_source("hopper")
     assert source.count(line) == 1
-    wrong = source.replace(line, "wait_products<2>();")
-    monkeypatch.setattr(host, "kernel_source", lambda _: wrong)
+    monkeypatch.setattr(host, "kernel_source", lambda _: source.replace(line, instead))
     host._build.cache_clear()
-    # More stages than the ring has.
-    random = problem(pattern_of(8, block=64, neighbours=4), "float16", 8, 1, 0)
+    # More stages than the ring has, and more tiles than blocks.
+    random = problem(pattern_of(8, block=64, neighbours=4), "float16", 264, 1, 0)
+    launch = launch_of(random, groups=1, cluster=2, boxed=True, buffers=4)
     try:
-        with pytest.raises(AssertionError, match="off by"):
-            check_hopper(host.HostMachine(order=1), random, launch_of(random))
+        with pytest.raises((AssertionError, RuntimeError), match=sign):
+            check_hopper(host.HostMachine(sanitized=sanitized, order=1), random, launch)
     finally:
         host._build.cache_clear()
+
+
+class WithWrongBoxes(host.HostMachine):
+    """A device that stores one number of a box wrong."""
+
+    def run(self, launch: Launch, arguments: Sequence[Any]) -> None:
+        super().run(launch, arguments)
+        if launch.structure.get("RBGP_BOXED"):
+            arguments[2].array.flat[-1] = 1000
+
+
+@needs_compiler
+def test_what_is_wrong_on_a_device_leaves_the_plain_way() -> None:
+    A = matrix_of(pattern_of(8), 0, "f2")
+    X = np.random.default_rng(1).standard_normal((A.pattern.cols, 40)).astype("f2")
+    Y = np.full((A.pattern.rows, 40), np.nan, "f2")
+    own = WithWrongBoxes()
+    with pytest.warns(RuntimeWarning, match=r"kernel hopper\(.* boxed=1\) is switched off.*wrong"):
+        Products(own, Verdicts(None)).forward(A.pattern, A.values, X, Y)
+    assert own.launched[-1].kernel == "hopper"
+    assert own.launched[-1].structure["RBGP_BOXED"] == 0
+    assert_close(Y, dense(A), X)
+
+
+@needs_compiler
+def test_results_with_gaps_between_matrices_are_stored_by_threads() -> None:
+    A = matrix_of(pattern_of(8), 0, "f2")
+    X = np.random.default_rng(1).standard_normal((2, A.pattern.cols, 40)).astype("f2")
+    Y = np.full((2, A.pattern.rows + 1, 48), np.nan, "f2")
+    own = host.HostMachine()
+    Products(own, Verdicts(None)).forward(A.pattern, A.values, X, Y[:, :-1, :40])
+    assert own.launched[-1].kernel == "hopper"
+    assert own.launched[-1].structure["RBGP_BOXED"] == 0
+    assert_close(Y[:, :-1, :40], dense(A), X)
+    assert np.isnan(Y[:, -1]).all()
+    assert np.isnan(Y[:, :, 40:]).all()
 
 
 # Plans and tensor maps ----------------------------------------------------------------------
@@ -202,30 +275,79 @@ def test_a_stage_filled_before_its_products_would_be_seen(monkeypatch: pytest.Mo
 
 @given(
     patterns(st.tuples(st.integers(1, 300), st.integers(1, 300))),
-    *(st.integers(1, 5000), st.integers(1, 1000)),
+    *(st.integers(1, 5000), st.integers(1, 1000), st.integers(0, 10**6)),
 )
-def test_every_plan_and_its_maps_keep_the_rules(pattern: RBGP4, n: int, batches: int) -> None:
+def test_every_plan_and_its_maps_keep_the_rules(
+    pattern: RBGP4, n: int, batches: int, choice: int
+) -> None:
     size = dimensions(pattern)
-    launch = hopper_candidate(size, "bfloat16", n, batches=batches, capability=CAPABILITY)
-    assert launch is not None
+    fitting = [*fitting_tiles(size, n)]
+    tile = fitting[choice % len(fitting)]
+    launch = hopper_launch(size, "bfloat16", n, batches=batches, tile=tile)
+    own, row = launch.constants, -(-n // 8) * 8
     assert launch.fits
-    assert launch.threads in (160, 288)
-    assert launch.shared_bytes <= SHARED_BYTES
-    row = -(-n // 8) * 8
-    X = np.lib.stride_tricks.as_strided(
-        np.zeros(1, np.uint16), (batches, size.cols, n), (0, 0, 0), writeable=False
-    )
-    values = np.zeros((1, 1), np.uint16)
-    for made in tensor_maps(launch, size, "bfloat16", values, X, row):
-        assert made.problem is None
-    own = launch.constants
-    rows = own["RBGP_BOX_R"] * own["RBGP_BOX_B"]
-    unswapped = 64 * own["RBGP_WR"]
-    swapped = launch.structure["RBGP_SWAPPED"]
-    assert rows <= (int(launch.structure["RBGP_NB"]) if swapped else unswapped)
-    sums = own["RBGP_SP"] * size.vr * size.vb
-    assert sums % 16 == 0
-    assert sums % own["RBGP_KC"] == 0
+    assert launch.threads in (256, 384)
+    assert launch.blocks % tile.cluster == 0
+    assert tile.tiles(size, n, batches) % tile.cluster == 0
+    assert size.ui % tile.groups == 0
+    assert tile.sums <= 128
+    assert math.prod(tile.box_rows) <= tile.padded_rows
+    assert tile.stage_sums(size) % 16 == tile.stage_sums(size) % tile.chunk == 0
+    # What lies in shared memory begins where a swizzle does, and the parts do not overlap.
+    operand = tile.operand_rows(size) * tile.columns * 2
+    values = tile.groups * tile.stage_sums(size) * tile.padded_rows * 2
+    steps = tile.groups * tile.stage_sums(size) // 16 * 4 if tile.groups > 1 else 0
+    assert operand % 1024 == own["RBGP_STAGE_BYTES"] % 1024 == own["RBGP_RESULT_OFFSET"] % 1024 == 0
+    assert operand + values + steps <= own["RBGP_STAGE_BYTES"]
+    assert own["RBGP_BUFFERS"] * own["RBGP_STAGE_BYTES"] <= own["RBGP_RESULT_OFFSET"]
+    results = 2 * tile.column_warpgroups * tile.padded_rows * 128
+    assert own["RBGP_RESULT_OFFSET"] + results <= own["RBGP_BARRIER_OFFSET"]
+    assert own["RBGP_BARRIER_OFFSET"] + 16 * tile.buffers <= launch.shared_bytes <= SHARED_BYTES
+    # Descriptors hold distances in 14 bits of 16 bytes.
+    assert tile.operand_rows(size) * 128 < 2**18
+
+    def array(*shape: int) -> Any:
+        return np.lib.stride_tricks.as_strided(
+            np.zeros(1, np.uint16), shape, (0,) * len(shape), writeable=False
+        )
+
+    arrays = (array(1, 1), array(batches, size.cols, n), array(batches, size.rows, n))
+    seen = tensor_maps(launch, size, "bfloat16", *arrays, (row, row))
+    maps = [one for one in seen if isinstance(one, TensorMap)]
+    assert len(maps) == 2 + tile.boxed
+    assert {one.problem for one in maps} == {None}
+    # A stage consists of whole boxes.
+    weights, x = (2 * math.prod(one.box) for one in maps[:2])
+    assert operand % x == 0
+    assert weights == tile.chunk * math.prod(tile.box_rows) * 2
+
+
+def test_what_shares_more_is_preferred_where_it_saves_something() -> None:
+    def preferred(row_group: int, inner: tuple[int, int, int], n: int) -> WarpgroupTile:
+        left, right, degree = inner
+        graph = random_biregular(left, right, degree, rng=0)
+        outer = random_biregular(32, 32, 8, rng=0)
+        return usual_tiles(dimensions(RBGP4(outer, (row_group, 1), graph, (1, 16))), n)[0]
+
+    small = preferred(8, (16, 8, 4), 4096)
+    assert small.groups > 1
+    # Each u_i needs one row of X in sixteen.
+    assert preferred(64, (16, 64, 4), 4096).groups == 1
+    # The two halves of the rows share X, and no tile is wasted where there are few columns.
+    assert preferred(256, (2, 4, 2), 4096).cluster == 2
+    assert not preferred(256, (2, 4, 2), 4096).along_columns
+    assert preferred(128, (2, 4, 2), 4096).along_columns
+    assert preferred(128, (2, 4, 2), 64).cluster == 1
+
+
+def test_results_that_are_no_box_are_stored_by_threads() -> None:
+    tile, plain = usual_tiles(dimensions(pattern_of(8)), 64)
+    assert tile.boxed
+    assert not plain.boxed
+    assert takes(tile, True, True)
+    assert not takes(tile, True, False)
+    assert takes(plain, True, False)
+    assert not takes(plain, False, True)
 
 
 @pytest.mark.parametrize(
@@ -327,15 +449,27 @@ def test_without_a_driver_the_reason_is_named(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.skipif(NVCC is None, reason="needs nvcc")
-@pytest.mark.parametrize(("row_group", "block"), [(128, 64), (64, 32), (8, 8)])
+@pytest.mark.parametrize(
+    ("row_group", "inner", "wanted"),
+    [
+        # Blocks of a cluster share values, and those of 128 rows fill the registers.
+        (128, (32, 32, 8, 64), {"cluster": 2, "along_columns": True, "step": 256}),
+        # Two u_i of 64 rows share X with those of the other block.
+        (64, (8, 8, 4, 16), {"groups": 2, "cluster": 2, "along_columns": False, "step": 128}),
+        (8, (8, 8, 4, 16), {"groups": 4, "blocks": 2, "cluster": 1}),
+        (8, (16, 16, 4, 8), {"groups": 1, "boxed": False}),
+    ],
+)
 def test_the_kernel_compiles_to_the_instructions_it_is_about(
-    row_group: int, block: int, tmp_path: Path
+    row_group: int, inner: tuple[int, int, int, int], wanted: dict[str, Any], tmp_path: Path
 ) -> None:
-    sparse = random_biregular(32, 32, 8, rng=0)
-    size = dimensions(RBGP4(sparse, (row_group, 1), sparse, (1, block)))
-    dtype = "bfloat16" if block > 16 else "float16"
-    launch = hopper_candidate(size, dtype, 1024, activation="gelu", capability=CAPABILITY)
-    assert launch is not None
+    left, right, degree, block = inner
+    graphs = (random_biregular(side, side, degree, rng=0) for side in (32, left))
+    assert left == right
+    size = dimensions(RBGP4(next(graphs), (row_group, 1), next(graphs), (1, block)))
+    dtype, activation = ("bfloat16", "gelu") if row_group > 8 else ("float16", "silu")
+    tile = next(t for t in fitting_tiles(size, 1024) if wanted.items() <= vars(t).items())
+    launch = hopper_launch(size, dtype, 1024, activation=activation, tile=tile)
     (tmp_path / "kernel.cu").write_text(kernel_source("hopper"))
     command = [str(NVCC), *launch.options, "-std=c++17", "-Xptxas", "-v"]
     command += ["-Werror", "all-warnings", *macro_options(launch.macros)]
@@ -354,33 +488,44 @@ def test_the_kernel_compiles_to_the_instructions_it_is_about(
     assert "0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads" in report
     # The products of a stage run on while the next copies arrive.
     assert "serialized" not in report
+    # Registers move from the warpgroup that loads to those that multiply.
+    assert "setmaxnreg" not in report
     registers = int(re.findall(r"Used (\d+) registers", report)[0])
     assert registers * launch.threads <= 65536
+    is_shared = {"4d": tile.cluster > 1 and tile.along_columns}
+    is_shared["5d"] = tile.cluster > 1 and not tile.along_columns
     if DISASSEMBLER is None:
         run("-ptx")
         code = (tmp_path / "out").read_text()
-        found = Counter(re.findall(r"wgmma\.mma_async[.\w]*|cp\.async\.bulk\.tensor\.\dd", code))
+        found = Counter(re.findall(r"(?:wgmma\.mma_async|cp\.async\.bulk\.tensor)[.:\w]*", code))
         width = f"wgmma.mma_async.sync.aligned.m64n{launch.structure['RBGP_NB']}k16.f32."
-        wanted = ["cp.async.bulk.tensor.5d", "cp.async.bulk.tensor.4d"]
+        load = "cp.async.bulk.tensor.{}.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+        several, one = ".multicast::cluster", ""
+        store = "cp.async.bulk.tensor.5d.global.shared::cta.tile.bulk_group"
     else:
         code = subprocess.run(
             [DISASSEMBLER, "-c", str(tmp_path / "out")], capture_output=True, text=True, check=True
         ).stdout
-        found = Counter(re.findall(r"\b(?:HGMMA|UTMALDG)[.\w]*|\b(?:LDL|STL|HMMA)\b", code))
+        names = r"\b(?:HGMMA|UTMALDG|UTMASTG)[.\w]*|\b(?:LDL|STL|HMMA)\b"
+        found = Counter(re.findall(names, code))
         assert not found["LDL"] + found["STL"] + found["HMMA"]
         width = f"HGMMA.64x{launch.structure['RBGP_NB']}x16.F32"
-        wanted = ["UTMALDG.5D", "UTMALDG.4D"]
-    assert all(found[name] for name in wanted)
+        load, several, one = "UTMALDG.{}", ".MULTICAST", ""
+        store, is_shared = "UTMASTG.5D", {rank.upper(): yes for rank, yes in is_shared.items()}
+    for rank, yes in is_shared.items():
+        assert found[load.format(rank) + (several if yes else one)]
+        assert not found[load.format(rank) + (one if yes else several)]
+    assert bool(found[store]) == tile.boxed
     products = sum(count for name, count in found.items() if name.startswith(width))
-    assert products == launch.structure["RBGP_BLOCKS"]
+    assert products == tile.groups * tile.blocks
 
 
 def test_a_launch_gives_cupy_encoded_maps_and_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
 
     class Module:
-        def __init__(self, code: str, options: tuple[str, ...]) -> None:
-            seen.append(options)
+        def __init__(self, path: str) -> None:
+            assert path == "kernel.cubin"
 
         def get_function(self, name: str) -> Any:
             assert name == "rbgp_hopper"
@@ -390,9 +535,15 @@ def test_a_launch_gives_cupy_encoded_maps_and_the_target(monkeypatch: pytest.Mon
         def __call__(self, grid: Any, block: Any, arguments: Any, **options: Any) -> None:
             seen.append(arguments)
 
+    def compiled(nvrtc: Any, source: str, options: tuple[str, ...]) -> str:
+        seen.append(options)
+        return "kernel.cubin"
+
     cupy = fake_cupy(1)
     cupy.__dict__["RawModule"] = Module
     monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setitem(sys.modules, "cupy.cuda.nvrtc", types.ModuleType("cupy.cuda.nvrtc"))
+    monkeypatch.setattr(machine, "cubin_file", compiled)
     monkeypatch.setattr(machine, "driver_encoder", lambda: lambda *_: 0)
     own = machine.CuPyMachine(0)
     launch = launch_of(problem(pattern_of(8), "float16", 8, 1, 0))

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import types
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 
 from rbgp_graphs.errors import ArgumentTypeError, BackendError
 from rbgp_graphs.gpu.cuda import check_kernels, cupy_backend, machine, status
+from rbgp_graphs.gpu.cuda.hopper import COMPILE_OPTIONS
 from rbgp_graphs.gpu.cuda.launch import Launch
 from tests.gpu.cuda.host import HostMachine
 from tests.gpu.cuda.problems import needs_compiler
@@ -149,6 +152,98 @@ def test_a_launch_reaches_cupy_with_its_grid_and_its_macros(
     assert second[0][2] == ("other", 4)
 
 
+def test_a_stream_that_records_or_may_not_be_asked_is_capturing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cupy = fake_cupy(1)
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    own = machine.cupy_machine(0)
+    log: list[str] = []
+
+    def implicit() -> bool:
+        raise DriverError("cudaErrorStreamCaptureImplicit")
+
+    for answer, expected in ((lambda: False, False), (lambda: True, True), (implicit, True)):
+        stream = types.SimpleNamespace(
+            is_capturing=answer, synchronize=lambda: log.append("waited")
+        )
+        cupy.cuda.get_current_stream = lambda stream=stream: stream
+        assert own.is_capturing is expected
+    own.wait()
+    assert log == ["waited"]
+
+
+class Compiler:
+    """What answers like ``cupy.cuda.nvrtc``."""
+
+    NVRTCError = ValueError
+
+    def __init__(self, *, works: bool = True) -> None:
+        self.works, self.options = works, list[tuple[str, ...]]()
+
+    def getVersion(self) -> tuple[int, int]:  # noqa: N802
+        return 12, 4
+
+    def createProgram(self, source: str, name: str, *headers: Any) -> str:  # noqa: N802
+        assert headers == ((), ())
+        return source
+
+    def compileProgram(self, program: str, options: tuple[str, ...]) -> None:  # noqa: N802
+        self.options.append(options)
+        if not self.works:
+            raise ValueError("NVRTC_ERROR_COMPILATION")
+
+    def getCUBIN(self, program: str) -> bytes:  # noqa: N802
+        return b"machine code"
+
+    def getProgramLog(self, program: str) -> str:  # noqa: N802
+        return "rbgp.cu(3): error\n"
+
+    def destroyProgram(self, program: str) -> None:  # noqa: N802
+        pass
+
+
+@pytest.mark.parametrize("folder", ["cache", "file/cache"])
+def test_an_architecture_of_its_own_is_given_to_the_compiler_once(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NVRTC 12 takes no second one, and CuPy always gives that of the device."""
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("RBGP_CACHE_DIR", str(tmp_path / folder))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    cupy, nvrtc, loaded = fake_cupy(1), Compiler(), list[bytes]()
+
+    class Module:
+        def __init__(self, path: str) -> None:
+            loaded.append(Path(path).read_bytes())
+
+        def get_function(self, name: str) -> Any:
+            return lambda *_, **__: None
+
+    cupy.__dict__["RawModule"] = Module
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    cupy.cuda.nvrtc = nvrtc
+    launch = Launch(
+        kernel="hopper",
+        structure={"RBGP_STORED": "Half"},
+        constants={"RBGP_UO": 3},
+        blocks=7,
+        threads=64,
+        options=COMPILE_OPTIONS,
+    )
+    for _ in range(2):
+        machine.cupy_machine.cache_clear()
+        machine.cupy_machine(0).run(launch, [])
+    assert loaded == [b"machine code"] * 2
+    # The second process finds the file of the first, where one can be kept.
+    assert len(nvrtc.options) == (1 if folder == "cache" else 2)
+    assert [o for o in nvrtc.options[0] if "arch" in o] == ["-arch=sm_90a"]
+    assert "-DRBGP_UO=3" in nvrtc.options[0]
+    nvrtc.works = False
+    with pytest.raises(BackendError, match=r"NVRTC: rbgp.cu\(3\): error"):
+        machine.cupy_machine(0).run(replace(launch, threads=32), [])
+
+
 class OnDevice:
     """An array of some library on a CUDA device."""
 
@@ -195,7 +290,9 @@ def test_all_kernels_pass_the_check_on_the_cpu() -> None:
     assert kernels == {kernel.kernel for kernel in status(HostMachine())}
     # Every way through the kernels is taken.
     variants = " ".join(check.variant for check in found)
-    for part in ("staged=0", "staged=1", "compact=0", "compact=1", "gv=1,", "mr=1,", "mr=8,"):
+    ways = ("staged=0", "staged=1", "compact=0", "compact=1", "gv=1,", "mr=1,", "mr=8,")
+    sharing = ("groups=2, cluster=1", "groups=2, cluster=2", "groups=1, cluster=2")
+    for part in (*ways, *sharing, "along_columns=1", "boxed=0", "boxed=1"):
         assert part in variants
 
 

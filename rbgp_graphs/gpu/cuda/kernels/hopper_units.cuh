@@ -6,8 +6,15 @@
 #else
 
 #define RBGP_GRID_CONSTANT __grid_constant__
-// One block for each multiprocessor: its threads share all registers.
+// One block for each multiprocessor: its threads share all registers. Blocks of a cluster run at
+// the same time and reach each other's shared memory.
+#if RBGP_CLUSTER > 1
+#define RBGP_ALONE                                                                                 \
+    extern "C" __global__ void __cluster_dims__(RBGP_CLUSTER, 1, 1)                                \
+        __launch_bounds__(RBGP_THREADS, 1)
+#else
 #define RBGP_ALONE extern "C" __global__ void __launch_bounds__(RBGP_THREADS, 1)
+#endif
 
 // What the driver encodes: where a tensor lies, its extents and strides, the box, the swizzle.
 struct alignas(64) TensorMap {
@@ -21,6 +28,18 @@ RBGP_DEVICE void warp_barrier() { __syncwarp(); }
 // Tells the compiler that all threads of a warp have this number.
 RBGP_DEVICE int uniform(int number) { return __shfl_sync(0xffffffff, number, 0); }
 
+// Changes how many registers each thread of this warpgroup has: first some warpgroup gives what
+// another one waits to take.
+template <int count>
+RBGP_DEVICE void give_registers() {
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(count));
+}
+
+template <int count>
+RBGP_DEVICE void take_registers() {
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(count));
+}
+
 // The swizzle of 128 bytes repeats after 1024.
 RBGP_DEVICE unsigned char *tile_memory() {
     extern __shared__ __align__(1024) unsigned char rbgp_tiles[];
@@ -31,9 +50,14 @@ RBGP_DEVICE unsigned shared_address(const void *shared) {
     return static_cast<unsigned>(__cvta_generic_to_shared(shared));
 }
 
-// A barrier for the 128 threads of one warpgroup.
-RBGP_DEVICE void warpgroup_barrier(int warpgroup) {
-    asm volatile("bar.sync %0, 128;" ::"r"(1 + warpgroup) : "memory");
+// A barrier for `threads` threads, one of several with different numbers.
+RBGP_DEVICE void team_barrier(int team, int threads) {
+    asm volatile("bar.sync %0, %1;" ::"r"(1 + team), "r"(threads) : "memory");
+}
+
+// A barrier for all threads of a cluster. What they did before is seen by all of them after it.
+RBGP_DEVICE void cluster_barrier() {
+    asm volatile("barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;" ::: "memory");
 }
 
 RBGP_DEVICE void create_barrier(TransferBarrier *of, int arrivals) {
@@ -50,6 +74,18 @@ RBGP_DEVICE void arrive(TransferBarrier *at) {
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(at)) : "memory");
 }
 
+// Arrives at the barrier that lies at the same place in another block of the cluster. It says that
+// products are over, which have no writes that the other block would have to see.
+RBGP_DEVICE void arrive(TransferBarrier *at, int block_of_cluster) {
+    asm volatile("{\n"
+                 ".reg .b32 there;\n"
+                 "mapa.shared::cluster.u32 there, %0, %1;\n"
+                 "mbarrier.arrive.shared::cluster.b64 _, [there];\n"
+                 "}\n" ::"r"(shared_address(at)),
+                 "r"(block_of_cluster)
+                 : "memory");
+}
+
 // Arrives, and makes the phase wait for this many bytes too.
 RBGP_DEVICE void arrive_expecting(TransferBarrier *at, int bytes) {
     asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(
@@ -58,19 +94,36 @@ RBGP_DEVICE void arrive_expecting(TransferBarrier *at, int bytes) {
                  : "memory");
 }
 
+RBGP_DEVICE bool is_over(TransferBarrier *at, int parity) {
+    unsigned found;
+    asm volatile("{\n"
+                 ".reg .pred p;\n"
+                 "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n"
+                 "selp.u32 %0, 1, 0, p;\n"
+                 "}\n"
+                 : "=r"(found)
+                 : "r"(shared_address(at)), "r"(parity)
+                 : "memory");
+    return found;
+}
+
 // Waits until the phase of this parity is over. The phase before the first one has parity 1.
 RBGP_DEVICE void wait_for_phase(TransferBarrier *at, int parity) {
-    unsigned is_over;
-    do {
-        asm volatile("{\n"
-                     ".reg .pred p;\n"
-                     "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n"
-                     "selp.u32 %0, 1, 0, p;\n"
-                     "}\n"
-                     : "=r"(is_over)
-                     : "r"(shared_address(at)), "r"(parity)
-                     : "memory");
-    } while (!is_over);
+    while (!is_over(at, parity)) {
+    }
+}
+
+// The same with an end: after 20 seconds the kernel stops with an error, so that a mistake that
+// shows on some device does not occupy it forever.
+RBGP_DEVICE void watch_for_phase(TransferBarrier *at, int parity) {
+    unsigned long long since = 0, now;
+    while (!is_over(at, parity)) {
+        asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now));
+        since = since == 0 ? now : since;
+        if (now - since > 20000000000ull) {
+            asm volatile("trap;");
+        }
+    }
 }
 
 // Copies the box that begins at these coordinates; what lies outside the tensor becomes zero.
@@ -89,6 +142,51 @@ RBGP_DEVICE void load_box(void *to, const TensorMap &from, TransferBarrier *done
                  "l"(&from), "r"(c0), "r"(c1), "r"(c2), "r"(c3), "r"(c4),
                  "r"(shared_address(done))
                  : "memory");
+}
+
+// The same, to the same place in all blocks of the cluster. Each one's own barrier counts the
+// bytes that come to it.
+#define RBGP_EVERY_BLOCK static_cast<unsigned short>((1 << RBGP_CLUSTER) - 1)
+RBGP_DEVICE void load_box_everywhere(void *to, const TensorMap &from, TransferBarrier *done, int c0,
+                                     int c1, int c2, int c3) {
+    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {%2, %3, %4, %5}], [%6], %7;" ::"r"(
+                     shared_address(to)),
+                 "l"(&from), "r"(c0), "r"(c1), "r"(c2), "r"(c3), "r"(shared_address(done)),
+                 "h"(RBGP_EVERY_BLOCK)
+                 : "memory");
+}
+
+RBGP_DEVICE void load_box_everywhere(void *to, const TensorMap &from, TransferBarrier *done, int c0,
+                                     int c1, int c2, int c3, int c4) {
+    asm volatile("cp.async.bulk.tensor.5d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {%2, %3, %4, %5, %6}], [%7], %8;" ::"r"(
+                     shared_address(to)),
+                 "l"(&from), "r"(c0), "r"(c1), "r"(c2), "r"(c3), "r"(c4),
+                 "r"(shared_address(done)), "h"(RBGP_EVERY_BLOCK)
+                 : "memory");
+}
+
+// Makes what this thread wrote to shared memory visible to the unit that copies boxes. A barrier
+// has to stand between this and the copy.
+RBGP_DEVICE void publish_writes() {
+    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+
+// Stores the box that begins at these coordinates; what lies outside the tensor is left out.
+RBGP_DEVICE void store_box(const TensorMap &to, const void *from, int c0, int c1, int c2, int c3,
+                           int c4) {
+    asm volatile("cp.async.bulk.tensor.5d.global.shared::cta.tile.bulk_group "
+                 "[%0, {%1, %2, %3, %4, %5}], [%6];" ::"l"(&to),
+                 "r"(c0), "r"(c1), "r"(c2), "r"(c3), "r"(c4), "r"(shared_address(from))
+                 : "memory");
+    asm volatile("cp.async.bulk.commit_group;" ::: "memory");
+}
+
+// Waits until at most `pending` of the newest boxes that this thread stores are still being read.
+template <int pending>
+RBGP_DEVICE void wait_stores() {
+    asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(pending) : "memory");
 }
 
 // Orders register and shared memory accesses before the products that follow.
