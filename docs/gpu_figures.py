@@ -146,12 +146,12 @@ def _draw_registers(drawing: Drawing, x: float, top: float) -> None:
 def draw_sharing(path: Path) -> None:
     """Draw two blocks of a cluster that share X, each with two u_i that share it too."""
     inner = rg.random_biregular(4, 8, 4, rng=2)
-    drawing, top = Drawing(900, 480), 60.0
+    drawing, top = Drawing(900, 450), 60.0
     for x, width, title in (
         (20, 160, "device memory"),
         (250, 290, "shared memory"),
         (570, 160, "registers"),
-        (770, 110, "device memory"),
+        (762, 126, "device memory"),
     ):
         drawing.text(x + width / 2, 24, title, size=15)
         drawing.line(x, 34, x + width, 34)

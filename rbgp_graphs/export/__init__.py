@@ -8,7 +8,7 @@ inside the function.
 from rbgp_graphs.export.detect import Detection, detect
 from rbgp_graphs.export.igraph import to_igraph
 from rbgp_graphs.export.jax import to_jax
-from rbgp_graphs.export.masked_module import apply_mask
+from rbgp_graphs.export.masked_module import apply_mask, apply_masks
 from rbgp_graphs.export.masks import masks_for_model, read_masks, write_masks
 from rbgp_graphs.export.networkx import to_networkx
 from rbgp_graphs.export.numpy import to_numpy, unpack_bits
@@ -23,6 +23,7 @@ from rbgp_graphs.export.write import write
 __all__ = [
     "Detection",
     "apply_mask",
+    "apply_masks",
     "convert_state_dict",
     "detect",
     "masks_for_model",

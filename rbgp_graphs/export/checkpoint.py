@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickletools
+import warnings
 import zipfile
 from typing import BinaryIO
 
@@ -59,7 +60,9 @@ def read_checkpoint(file: BinaryIO, limit: int) -> dict[str, StoredTensor]:
     file.seek(0)
     torch = require("torch", "torch")
     # PyTorch would walk the indices, however many a small file claims. They are checked later.
-    with torch.sparse.check_sparse_tensor_invariants(False):
+    quiet, unchecked = warnings.catch_warnings(), torch.sparse.check_sparse_tensor_invariants(False)
+    with quiet, unchecked:
+        warnings.filterwarnings("ignore", message="Sparse (CSR|CSC|BSR|BSC) tensor support is in")
         state = torch.load(file, map_location="cpu", weights_only=True)
     return tensors_of(state, limit)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 from rbgp_graphs._validation import require
@@ -66,9 +67,84 @@ def apply_mask(
     >>> layer.weight[1, 0].item(), [*layer.state_dict()]
     (0.0, ['parametrizations.weight.original', 'parametrizations.weight.0.mask'])
     """
-    check_exportable(obj)
+    _check_method(method)
+    _mask(module, name, _checked_weight(module, obj, name), obj, method)
+    return module
+
+
+def apply_masks(
+    model: Any, masks: Mapping[str, Exportable], *, method: Method = "parametrize"
+) -> Any:
+    """Keep many weights of a PyTorch model at zero outside their masks.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The model. It is changed in place.
+    masks : mapping of str to BipartiteGraph, TensorProduct or RBGP4
+        A mask for each weight by its full name, as `masks_for_model` and `read_masks` return them.
+    method : {"parametrize", "prune"}
+        As in `apply_mask`.
+
+    Returns
+    -------
+    torch.nn.Module
+        `model`.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If `model` is not a module, or `masks` is not a dict of graphs or products.
+    ArgumentError
+        If the model has no such weight, a mask does not fit, or the method is unknown. The model
+        has not changed then.
+    MissingDependencyError
+        If PyTorch is not installed.
+
+    Examples
+    --------
+    ..
+        >>> import pytest
+        >>> _ = pytest.importorskip("torch")
+
+    >>> import torch
+    >>> from rbgp_graphs.export import masks_for_model
+    >>> model = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.ReLU(), torch.nn.Linear(8, 4))
+    >>> _ = apply_masks(model, masks_for_model(model, {"0": 0.5}))
+    >>> int((model[0].weight != 0).sum()), int((model[2].weight != 0).sum())
+    (32, 32)
+    """
+    _check_method(method)
+    torch = require("torch", "torch")
+    if not isinstance(model, torch.nn.Module):
+        raise ArgumentTypeError(f"model is a {type(model).__name__}, expected a torch.nn.Module")
+    given: Any = masks
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        raise ArgumentTypeError(f"masks is a {type(masks).__name__}, expected a dict by name")
+    modules = dict(model.named_modules())
+    steps = []
+    for full, mask in masks.items():
+        place, _, name = full.rpartition(".")
+        if place not in modules:
+            raise ArgumentError(f"model has no layer {place!r} for the mask {full!r}")
+        try:
+            weight = _checked_weight(modules[place], mask, name)
+        except ArgumentError as error:
+            raise type(error)(f"{full}: {error}") from error
+        steps.append((modules[place], name, weight, mask))
+    for module, name, weight, mask in steps:
+        _mask(module, name, weight, mask, method)
+    return model
+
+
+def _check_method(method: Any) -> None:
     if method not in get_args(Method):
         raise ArgumentError(f"method is {method!r}, expected one of {', '.join(get_args(Method))}")
+
+
+def _checked_weight(module: Any, obj: Exportable, name: str) -> Any:
+    """Return the parameter to which a mask belongs."""
+    check_exportable(obj)
     torch = require("torch", "torch")
     if not isinstance(module, torch.nn.Module):
         raise ArgumentTypeError(f"module is a {type(module).__name__}, expected a torch.nn.Module")
@@ -87,12 +163,16 @@ def apply_mask(
             f"{name} has shape {tuple(weight.shape)}, a matrix of {flat}, but the mask is "
             f"{obj.shape[0]} x {obj.shape[1]}"
         )
+    return weight
+
+
+def _mask(module: Any, name: str, weight: Any, obj: Exportable, method: Method) -> None:
     mask = to_torch(obj, device=weight.device).reshape(weight.shape)
     if method == "prune":
-        return require("torch.nn.utils.prune", "torch").custom_from_mask(module, name, mask)
+        require("torch.nn.utils.prune", "torch").custom_from_mask(module, name, mask)
+        return
     parametrize = require("torch.nn.utils.parametrize", "torch")
     parametrize.register_parametrization(module, name, _masked_weight()(mask))
-    return module
 
 
 @functools.cache

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from rbgp_graphs.constructions import complete
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, FormatError
-from rbgp_graphs.export import apply_mask, convert_state_dict, read_mask, read_masks, to_torch
+from rbgp_graphs.export import (
+    apply_mask,
+    apply_masks,
+    convert_state_dict,
+    masks_for_model,
+    read_mask,
+    read_masks,
+    to_torch,
+)
 from rbgp_graphs.export.entries import Exportable
 from rbgp_graphs.export.torch import Layout
 from rbgp_graphs.products import RBGP4, TensorProduct
@@ -60,6 +68,7 @@ def test_every_dtype_survives(layout: Any, dtype: str) -> None:
     assert read_mask(tensor) == read_mask(mask)
 
 
+@pytest.mark.filterwarnings("ignore:Sparse .* tensor support is in beta")
 def test_tensors_of_every_kind_are_read_as_masks() -> None:
     dense = to_torch(PATTERN, values_of(PATTERN, np.float32))
     coo = to_torch(PATTERN, layout="coo", dtype=torch.float32)
@@ -78,6 +87,7 @@ def test_tensors_of_every_kind_are_read_as_masks() -> None:
     assert read_mask(torch.sparse_coo_tensor([[0, 0], [1, 1]], [1.0, -1.0], (2, 2))).num_edges == 0
 
 
+@pytest.mark.filterwarnings("ignore:Sparse .* tensor support is in beta")
 def test_tensors_that_are_no_masks_are_refused() -> None:
     ones = torch.ones(2, 2)
     for source, message in (
@@ -212,6 +222,33 @@ def test_layers_of_every_dtype_are_masked(dtype: str) -> None:
     layer = apply_mask(linear(dtype=getattr(torch, dtype)), PATTERN)
     assert layer.weight.dtype == getattr(torch, dtype)
     assert int((layer.weight != 0).sum()) == PATTERN.nnz
+
+
+@pytest.mark.parametrize("method", ["parametrize", "prune"])
+def test_a_whole_model_is_masked_or_nothing_of_it(method: Any) -> None:
+    model = torch.nn.Sequential(
+        linear(), torch.nn.Sequential(torch.nn.Conv2d(2, 8, 2)), torch.nn.Linear(8, 4)
+    )
+    masks = masks_for_model(model, {"*": 0.5, "2": None})
+    before = [*model.state_dict()]
+    wrong: tuple[tuple[str, Any, str], ...] = (
+        ("3.weight", PATTERN, "model has no layer '3' for the mask '3.weight'"),
+        ("2.weight", PATTERN, r"2.weight: weight has shape \(4, 8\)"),
+        ("2.gain", PATTERN, r"2.gain: module has no parameter 'gain'"),
+        ("2.weight", np.eye(4, 8), "2.weight: obj is a ndarray"),
+    )
+    for name, mask, message in wrong:
+        with pytest.raises(ArgumentError, match=message):
+            apply_masks(model, {**masks, name: mask}, method=method)
+        assert [*model.state_dict()] == before
+    assert apply_masks(model, masks, method=method) is model
+    assert read_masks(model) == {name: read_mask(mask) for name, mask in masks.items()}
+    layer = apply_masks(linear(), {"weight": PATTERN}, method=method)
+    assert read_mask(layer) == read_mask(PATTERN)
+    with pytest.raises(ArgumentTypeError, match="masks is a list, expected a dict by name"):
+        apply_masks(model, [PATTERN])  # type: ignore[arg-type]
+    with pytest.raises(ArgumentTypeError, match="model is a list, expected a torch"):
+        apply_masks([model], masks)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

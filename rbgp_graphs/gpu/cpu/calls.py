@@ -157,7 +157,12 @@ def _panel_call(
             places_bytes = columns * (tables.row_degree // plan.lanes + 1) * row_bytes
         weights_at = places_at + places_bytes + -places_bytes % target.vector_bytes
         converted = plan.rows * plan.tiles_at_once * tables.inner_degree
-    order = _order(tiles[..., 0] // tile_height, sums_at, target)
+    neighbors = tiles[..., 0] // tile_height
+    tile_bytes = sums_at // (int(neighbors.max()) + 1)
+    # Values and results pass through the other half of the cache.
+    order = visiting_order(neighbors, target.level2_bytes // 2 // tile_bytes)
+    groups = tables.tile_cols if transpose else plan.part_groups
+    squares, singles = squares_of(slot_rows.ravel(), slot_step, groups, plan.lanes)
     starts = np.arange(0, columns, plan.width)
     widths = np.minimum(plan.width, columns - starts)
     num_parts = -(-tables.num_groups // plan.part_groups)
@@ -178,6 +183,11 @@ def _panel_call(
         num_blocks=len(block_rows),
         slot_rows=slot_rows.ctypes.data,
         slot_step=slot_step,
+        squares=squares.ctypes.data,
+        num_squares=len(squares),
+        singles=singles.ctypes.data,
+        num_singles=len(singles),
+        square_groups=groups,
         order=order.ctypes.data,
         num_chunks=len(tiles) * (1 if transpose else num_parts),
         num_parts=num_parts,
@@ -192,7 +202,7 @@ def _panel_call(
         run=run,
         template=template.tolist(),
         places={name: place for place, name in enumerate(FIELDS)},
-        kept=(tiles, order, block_rows, slot_rows, pack, finish),
+        kept=(tiles, order, block_rows, slot_rows, squares, singles, pack, finish),
         panel_bytes=sums_at,
         panel_starts=starts.tolist(),
         panel_widths=[tables.rows if transpose else tables.cols]
@@ -274,10 +284,8 @@ def _sampled_call(
     panel_row = plan.width * size
     x_panel, y_panel = tables.cols * panel_row, tables.rows * panel_row
     num_parts = -(-tables.num_groups // plan.part_groups)
-    order = _order(tables.tiles[..., 0] // tables.tile_cols, panels * x_panel, target)
     template = table(
         num_panels=panels,
-        order=order.ctypes.data,
         tiles=tables.tiles.ctypes.data,
         outer_degree=tables.outer_degree,
         inner=tables.inner.ctypes.data,
@@ -299,7 +307,7 @@ def _sampled_call(
         pack=_kernel("pack", dtype, target, plan.lanes),
         template=template,
         places={name: place for place, name in enumerate(FIELDS)},
-        kept=(order, block_rows),
+        kept=(block_rows,),
         width=plan.width,
         panel_row=panel_row,
         x_panel=x_panel,
@@ -311,11 +319,28 @@ def _sampled_call(
     )
 
 
-def _order(neighbors: NDArray[np.int64], panel_bytes: int, target: Target) -> NDArray[np.int64]:
-    """Return the order of the rows of tiles, which read these parts of a panel."""
-    tile_bytes = panel_bytes // (int(neighbors.max()) + 1)
-    # Values and results pass through the other half of the cache.
-    return visiting_order(neighbors, target.level2_bytes // 2 // tile_bytes)
+def squares_of(
+    slot_rows: NDArray[np.int64], slot_step: int, groups: int, lanes: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return how the finished sums of `groups` groups make runs of neighbouring rows.
+
+    Returns
+    -------
+    squares : ndarray of int64, shape (num_squares, 1 + lanes)
+        The first of `lanes` neighbouring rows, and where the sums of these rows stand.
+    singles : ndarray of int64, shape (num_singles, 2)
+        Any other row, and where its sums stand.
+    """
+    rows = np.arange(groups)[:, None] * slot_step + slot_rows
+    rows, places = np.unique(rows, return_index=True)
+    run = np.cumsum(np.diff(rows, prepend=rows[0]) != 1)
+    starts = np.searchsorted(run, run)
+    place = np.arange(len(rows)) - starts
+    length = np.searchsorted(run, run, side="right") - starts
+    is_square = place < length // lanes * lanes
+    squares = places[is_square].reshape(-1, lanes)
+    first = rows[is_square].reshape(-1, lanes)[:, :1]
+    return np.hstack([first, squares]), np.stack([rows, places], axis=1)[~is_square]
 
 
 def _sum_dtype(dtype: str) -> np.dtype[Any]:

@@ -87,8 +87,8 @@ def finish_text(storage: Storage, lanes: int, activation: str | None) -> str:
 
         emit.choose(is_strided, apart, next_to_each_other)
 
-    def scatter(g: Value, s: Value) -> None:
-        start, goal = sums_of(g, s), emit.at(target, emit.mul(row_of(g, s), read["out_row"]))
+    def scatter(row: Value, start: Value) -> None:
+        goal = emit.at(target, emit.mul(row, read["out_row"]))
 
         def column(n: Value) -> None:
             x = emit.build.load(emit.at(start, emit.mul(n, sum_size)), typ=storage.computed)
@@ -97,29 +97,39 @@ def finish_text(storage: Storage, lanes: int, activation: str | None) -> str:
 
         emit.loop(0, width, column)
 
-    def squares() -> Value:
-        """Write all squares of numbers by transposing them; return how many groups that are."""
-        count = emit.mul(emit.divmod(num_groups, emit.integer(lanes))[0], lanes)
+    def transpose() -> tuple[()]:
+        def entry(table: Value, index: Value | int) -> Value:
+            return emit.at(sums, emit.mul(emit.load_int(table, index), row_bytes))
 
-        def square(g: Value, s: Value, n: Value) -> None:
-            places = [sums_of(emit.add(g, i), s) for i in range(lanes)]
-            offset = emit.mul(n, sum_size)
-            rows = [emit.load_vector(kind, emit.at(x, offset), vector_bytes) for x in places]
-            goal = emit.at(target, emit.mul(row_of(g, s), size))
-            for i, x in enumerate(emit.transpose(rows)):
-                column = emit.add(n, i)
-                with emit.when(emit.is_less(column, width)):
-                    place = emit.at(goal, emit.mul(column, read["out_col"]))
-                    emit.store_vector(storage.to_stored(emit, x), place)
+        def square(k: Value) -> None:
+            table = emit.at(read.pointer("squares"), emit.mul(k, 8 * (1 + lanes)))
+            places = [entry(table, 1 + i) for i in range(lanes)]
+            goal = emit.at(target, emit.mul(emit.add(first_row, emit.load_int(table)), size))
 
-        def some(g: Value) -> None:
-            def columns(s: Value) -> None:
-                emit.loop(0, width, lambda n: square(g, s, n), step=lanes)
+            def columns(n: Value) -> None:
+                offset = emit.mul(n, sum_size)
+                rows = [emit.load_vector(kind, emit.at(x, offset), vector_bytes) for x in places]
+                for i, x in enumerate(emit.transpose(rows)):
+                    column = emit.add(n, i)
+                    with emit.when(emit.is_less(column, width)):
+                        place = emit.at(goal, emit.mul(column, read["out_col"]))
+                        emit.store_vector(storage.to_stored(emit, x), place)
 
-            emit.loop(0, num_slots, columns)
+            emit.loop(0, width, columns, step=lanes)
 
-        emit.loop(0, count, some, step=lanes)
-        return count
+        def single(k: Value) -> None:
+            table = emit.at(read.pointer("singles"), emit.mul(k, 16))
+            scatter(emit.add(first_row, emit.load_int(table)), entry(table, 1))
+
+        emit.loop(0, read["num_squares"], square)
+        emit.loop(0, read["num_singles"], single)
+        return ()
+
+    def scatter_all() -> tuple[()]:
+        emit.loop(
+            0, num_groups, lambda g: slots(g, lambda g, s: scatter(row_of(g, s), sums_of(g, s)))
+        )
+        return ()
 
     def slots(g: Value, body: Callable[[Value, Value], None]) -> None:
         emit.loop(0, num_slots, lambda s: body(g, s))
@@ -128,8 +138,7 @@ def finish_text(storage: Storage, lanes: int, activation: str | None) -> str:
     emit.loop(0, num_groups, lambda g: slots(g, slot))
     with emit.when(is_strided):
         is_transposed = emit.build.and_(
-            emit.is_equal(read["out_row"], size), emit.is_equal(read["slot_step"], 1)
+            emit.is_equal(read["out_row"], size), emit.is_equal(read["square_groups"], num_groups)
         )
-        (first,) = emit.choose(is_transposed, lambda: [squares()], lambda: [emit.integer(0)])
-        emit.loop(first, num_groups, lambda g: slots(g, scatter))
+        emit.choose(is_transposed, transpose, scatter_all)
     return emit.finish()

@@ -43,6 +43,12 @@ FIELDS = (
     # Which rows of the result the finished sums belong to.
     "slot_rows",
     "slot_step",
+    # The same for results whose columns stand one after the other (see `calls.squares_of`).
+    "squares",
+    "num_squares",
+    "singles",
+    "num_singles",
+    "square_groups",
     # The plan.
     "order",
     "num_chunks",

@@ -46,8 +46,7 @@ class _SampledKernel:
 
     def _chunk(self, chunk: Value) -> None:
         emit, read = self.emit, self.read
-        turn, part = emit.divmod(chunk, read["num_parts"])
-        outer = emit.load_int(read.pointer("order"), turn)
+        outer, part = emit.divmod(chunk, read["num_parts"])
         start = emit.mul(part, read["part_groups"])
         stop = emit.smaller(read["num_groups"], emit.add(start, read["part_groups"]))
         tiles = emit.at(read.pointer("tiles"), emit.mul(emit.mul(outer, read["outer_degree"]), 16))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rbgp_graphs.constructions import array_code, complete, random_biregular
+from rbgp_graphs.gpu.cpu.calls import squares_of
 from rbgp_graphs.gpu.cpu.order import visiting_order
 from rbgp_graphs.gpu.cpu.plan import plan_product, plan_sampled, plan_transposed
 from rbgp_graphs.gpu.cpu.tables import tables_of
@@ -118,6 +119,29 @@ def test_the_order_finds_more_in_the_cache(graph: BipartiteGraph) -> None:
     table, capacity = graph.neighbor_table, graph.right // 2
     order = visiting_order(table, capacity)
     assert misses(table[order], capacity) < 0.85 * misses(table, capacity)
+
+
+@given(
+    st.lists(st.integers(0, 40), min_size=1, max_size=40),
+    st.integers(1, 3),
+    st.integers(1, 20),
+    st.sampled_from((4, 8, 16)),
+)
+def test_every_row_is_in_one_square_or_single(
+    slots: list[int], step: int, groups: int, lanes: int
+) -> None:
+    slot_rows = np.array(slots, np.int64)
+    squares, singles = squares_of(slot_rows, step, groups, lanes)
+    row_of_place = (np.arange(groups)[:, None] * step + slot_rows).ravel()
+    found = {int(row): int(place) for row, place in singles}
+    for first, *places in squares.tolist():
+        found |= {first + i: place for i, place in enumerate(places)}
+    assert len(found) == len(singles) + squares.shape[0] * lanes
+    assert sorted(found) == np.unique(row_of_place).tolist()
+    assert all(row_of_place[place] == row for row, place in found.items())
+    # Nothing that could be a square is left.
+    rest = set(singles[:, 0].tolist())
+    assert not any(rest.issuperset(range(row, row + lanes)) for row in rest)
 
 
 @given(designs())

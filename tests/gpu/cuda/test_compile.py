@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -22,8 +23,16 @@ from rbgp_graphs.gpu.cuda.tables import Dimensions, dimensions
 from rbgp_graphs.gpu.cuda.tensor_core import tensor_core_candidate
 from rbgp_graphs.products import RBGP4
 
-NVCC = shutil.which("nvcc")
-DISASSEMBLER = shutil.which("nvdisasm")
+
+def _disassembler() -> str | None:
+    """Return nvdisasm, of a toolkit or of the package nvidia-cuda-nvdisasm."""
+    spec = importlib.util.find_spec("nvidia")
+    folders = [] if spec is None else [*(spec.submodule_search_locations or [])]
+    files = (file for folder in folders for file in Path(folder).glob("*/bin/nvdisasm"))
+    return shutil.which("nvdisasm") or next(map(str, files), None)
+
+
+NVCC, DISASSEMBLER = shutil.which("nvcc"), _disassembler()
 REGISTERS_OF_A_MULTIPROCESSOR = 65536
 
 pytestmark = pytest.mark.skipif(NVCC is None, reason="needs nvcc")

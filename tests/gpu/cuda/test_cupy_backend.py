@@ -17,7 +17,7 @@ from rbgp_graphs.gpu.cuda.products import Products
 from rbgp_graphs.gpu.cuda.verdicts import Verdicts
 from rbgp_graphs.gpu.transpose import transpose_values
 from rbgp_graphs.products import RBGP4
-from tests.gpu.cuda.device import DeviceArray, DeviceMachine
+from tests.gpu.cuda.device import DeviceArray, DeviceMachine, to_host
 from tests.gpu.cuda.problems import needs_compiler
 from tests.gpu.oracle import assert_close, dense, matrix_of, normal
 
@@ -193,6 +193,41 @@ def test_a_precision_that_is_not_known_is_refused_and_the_cpu_takes_the_known_on
     assert np.array_equal(matmul(A, X, precision="tf32"), matmul(A, X))
     # What the fixture asks for: a launch.
     on_device(A) @ DeviceArray(X)
+
+
+class Tensor:
+    """What of a tensor of PyTorch on the device is looked at."""
+
+    dtype = "torch.bfloat16"
+
+    def __init__(self, host: Any) -> None:
+        self.host = host
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 2, 0
+
+    def __dlpack__(self, **_: Any) -> None:
+        raise AssertionError("CuPy 13 dies of this")
+
+    def view(self, dtype: Any) -> Any:
+        assert str(dtype) == "torch.int16"
+        return DeviceArray(self.host.view(np.int16))
+
+
+def test_a_tensor_in_bfloat16_shares_its_memory() -> None:
+    pytest.importorskip("torch")
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    A, rng = matrix_of(pattern(), 0, np.float32), np.random.default_rng(0)
+    X, values = (
+        normal(rng, shape, "f4").astype(ml_dtypes.bfloat16)
+        for shape in ((A.shape[1], 8), A.values.shape)
+    )
+    B = RBGP4Matrix(A.pattern, cupy_backend.as_device_array("values", Tensor(values)))
+    assert np.shares_memory(to_host(B.values), values)
+    result: Any = B @ Tensor(X)
+    exact = RBGP4Matrix(A.pattern, values.astype(np.float32)).to_dense() @ X.astype(np.float32)
+    assert result.host.dtype == values.dtype
+    assert np.allclose(result.host.astype(np.float32), exact, rtol=1e-2, atol=1e-2)
 
 
 def test_a_full_memory_is_an_error_that_says_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:

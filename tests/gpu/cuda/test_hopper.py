@@ -257,17 +257,21 @@ def test_what_is_wrong_on_a_device_leaves_the_plain_way() -> None:
 
 
 @needs_compiler
-def test_results_with_gaps_between_matrices_are_stored_by_threads() -> None:
+@pytest.mark.parametrize("has_gaps", [False, True])
+def test_what_stands_between_rows_and_matrices_takes_no_part(has_gaps: bool) -> None:
     A = matrix_of(pattern_of(8), 0, "f2")
-    X = np.random.default_rng(1).standard_normal((2, A.pattern.cols, 40)).astype("f2")
-    Y = np.full((2, A.pattern.rows + 1, 48), np.nan, "f2")
+    X = np.full((2, A.pattern.cols, 48), np.nan, "f2")
+    X[..., :37] = np.random.default_rng(1).standard_normal((2, A.pattern.cols, 37))
+    Y = np.full((2, A.pattern.rows + has_gaps, 40), np.nan, "f2")
+    result = Y[:, : A.pattern.rows, :37]
     own = host.HostMachine()
-    Products(own, Verdicts(None)).forward(A.pattern, A.values, X, Y[:, :-1, :40])
+    Products(own, Verdicts(None)).forward(A.pattern, A.values, X[..., :37], result)
     assert own.launched[-1].kernel == "hopper"
-    assert own.launched[-1].structure["RBGP_BOXED"] == 0
-    assert_close(Y[:, :-1, :40], dense(A), X)
-    assert np.isnan(Y[:, -1]).all()
-    assert np.isnan(Y[:, :, 40:]).all()
+    # With gaps between its matrices a result is no box.
+    assert own.launched[-1].structure["RBGP_BOXED"] == (not has_gaps)
+    assert_close(result, dense(A), X[..., :37])
+    assert np.isnan(Y[:, A.pattern.rows :]).all()
+    assert np.isnan(Y[:, :, 37:]).all()
 
 
 # Plans and tensor maps ----------------------------------------------------------------------

@@ -99,7 +99,9 @@ def test_shares_on_devices_compute_what_the_whole_computes(
         return result.host, gradient.host
 
     expected = matmul(A, X, bias=bias, activation=activation)
-    close = {"rtol": 1e-2, "atol": 2e-2} if dtype == np.float16 else {"rtol": 1e-4, "atol": 1e-4}
+    close: Any = (
+        {"rtol": 1e-2, "atol": 2e-2} if dtype == np.float16 else {"rtol": 1e-4, "atol": 1e-4}
+    )
     found = on_all_ranks(2, on_rank)
     for result, _ in found:
         assert np.allclose(result, expected, **close)
