@@ -1,8 +1,8 @@
 """Step time and peak memory of one layer: RBGP4, masked dense, and block sparse PyTorch.
 
-Every contender runs in a process of its own and multiplies 256 vectors with a matrix of
-4096 x 4096 in float32. Convolutions follow, in both ways to compute them. Run it on a machine
-that does nothing else:
+Every contender runs in processes of its own, which take turns, and multiplies 256 vectors with a
+matrix of 4096 x 4096 in float32. Convolutions follow, in both ways to compute them. Run it on a
+machine that does nothing else:
 
     python examples/layer_benchmark.py --out docs/benchmarks/layers.json
 """
@@ -28,7 +28,8 @@ from rbgp_graphs.export import apply_mask
 from rbgp_graphs.nn import RBGP4Conv2d, RBGP4Linear
 
 SIDE, BATCH, SPARSITY = 4096, 256, 0.9375
-REPEATS = 11
+#: Processes for each layer, and timed runs in each.
+ROUNDS, REPEATS = 3, 5
 #: Channels before and after, height and width of the images, and how many images.
 CONVOLUTIONS = ((64, 8, 64), (128, 16, 64), (256, 8, 32), (256, 28, 8), (512, 4, 32))
 
@@ -78,7 +79,7 @@ MAKERS: dict[str, Callable[[], torch.nn.Module]] = {
 
 
 def measure(name: str) -> dict[str, Any]:
-    """Return the median times of a layer and the memory it takes above that of the imports."""
+    """Return the times of a layer, and the peak of the memory of this process."""
     warnings.simplefilter("ignore")
     torch.manual_seed(0)
     threads = torch.get_num_threads()
@@ -115,12 +116,7 @@ def measure(name: str) -> dict[str, Any]:
     Path("/proc/self/clear_refs").write_text("5")
     for run in runs.values():
         run()
-    found: dict[str, Any] = {"name": name, "trains": trains}
-    for kind, values in times.items():
-        found[f"{kind}_milliseconds"] = statistics.median(values)
-        found[f"{kind}_spread_milliseconds"] = max(values) - min(values)
-    found["peak_bytes"] = status_bytes("VmHWM")
-    return found
+    return {"times": times, "peak_bytes": status_bytes("VmHWM")}
 
 
 def measure_convolutions() -> list[dict[str, Any]]:
@@ -137,7 +133,7 @@ def measure_convolutions() -> list[dict[str, Any]]:
         torch.set_num_threads(threads)
         row: dict[str, Any] = {"channels": channels, "size": size, "batch": batch}
         times: dict[str, list[float]] = {name: [] for name in layers}
-        for _ in range(REPEATS + 3):
+        for _ in range(ROUNDS * REPEATS + 3):
             for name, layer in layers.items():
                 layer.zero_grad()
                 x.grad = None
@@ -184,18 +180,31 @@ def main() -> None:
     for name in ("", *(name for name in MAKERS if name.startswith("RBGP4"))):
         child(name)
     baseline = int(child(""))
-    rows = []
-    for name in MAKERS:
-        row = json.loads(child(name))
-        row["peak_megabytes_above_imports"] = (row.pop("peak_bytes") - baseline) / 1e6
-        rows.append(row)
-        print(row, flush=True)
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in MAKERS}
+    for _ in range(ROUNDS):
+        for name in MAKERS:
+            runs[name].append(json.loads(child(name)))
+    rows = [summary(name, found, baseline) for name, found in runs.items()]
+    for row in rows:
+        print(row)
     shape = {"side": SIDE, "batch": BATCH, "sparsity": SPARSITY, "dtype": "float32"}
     machine = {**describe(), "torch_threads": torch.get_num_threads()}
     machine["versions"]["torch"] = torch.__version__
     convolutions = json.loads(child("convolutions"))
     result = {"machine": machine, "shape": shape, "layers": rows, "convolutions": convolutions}
     options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def summary(name: str, runs: list[dict[str, Any]], baseline: int) -> dict[str, Any]:
+    """Return the medians over all processes of a layer, and its memory above that of imports."""
+    row: dict[str, Any] = {"name": name, "trains": "step" in runs[0]["times"]}
+    for kind in runs[0]["times"]:
+        values = [value for run in runs for value in run["times"][kind]]
+        row[f"{kind}_milliseconds"] = statistics.median(values)
+        row[f"{kind}_spread_milliseconds"] = max(values) - min(values)
+    peak = statistics.median(run["peak_bytes"] for run in runs)
+    row["peak_megabytes_above_imports"] = (peak - baseline) / 1e6
+    return row
 
 
 def child(name: str) -> str:

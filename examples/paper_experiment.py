@@ -31,7 +31,8 @@ STRUCTURES = ("unstructured", "block", "rbgp4")
 #: Width and epochs of the reduced networks; batch and rate suit 1437 small images.
 MODELS = {"vgg19": (0.125, 12), "wrn-40-4": (0.25, 6)}
 BATCH, RATE = 64, 0.05
-TIMED_STEPS = 9
+#: Rounds of steps that are timed, after one that is not.
+TIMED_STEPS = 11
 
 
 def build(
@@ -90,20 +91,27 @@ def train_case(case: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def step_milliseconds(case: dict[str, Any], via: Any) -> float:
-    """Return the median time of a training step."""
-    network, _ = build(**case, via=via)
-    optimizer = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, nesterov=True)
+def time_steps(cases: list[dict[str, Any]]) -> list[float]:
+    """Return the median milliseconds of a training step of each network.
+
+    The networks take turns, so that a machine that slows down slows all of them.
+    """
     images = load_digits()
     inputs, labels = images.train[:BATCH], images.train_labels[:BATCH]
-    times = []
-    for _ in range(TIMED_STEPS):
-        start = time.perf_counter()
-        optimizer.zero_grad()
-        torch.autograd.backward(functional.cross_entropy(network(inputs), labels))
-        optimizer.step()
-        times.append(time.perf_counter() - start)
-    return 1000 * statistics.median(times[2:])
+    networks = [build(**case)[0] for case in cases]
+    optimizers = [
+        torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, nesterov=True)
+        for network in networks
+    ]
+    times: list[list[float]] = [[] for _ in cases]
+    for _ in range(TIMED_STEPS + 1):
+        for network, optimizer, found in zip(networks, optimizers, times, strict=True):
+            start = time.perf_counter()
+            optimizer.zero_grad()
+            torch.autograd.backward(functional.cross_entropy(network(inputs), labels))
+            optimizer.step()
+            found.append(1000 * (time.perf_counter() - start))
+    return [statistics.median(found[1:]) for found in times]
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -145,24 +153,26 @@ def main() -> None:
         {key: run[key] for key in ("model", "structure", "sparsity", "seed")}
         for run in result["runs"]
     ]
-    for case in cases(options.models, 1 if options.time else options.seeds):
-        if options.time:
-            vias = ("unfold", "dense") if case["structure"] == "rbgp4" else ("dense",)
-            for via in vias:
-                found = {**case, "via": via, "step_milliseconds": step_milliseconds(case, via)}
-                same = {**case, "via": via}
-                result["steps"] = [s for s in result["steps"] if not same.items() <= s.items()]
-                result["steps"].append(found)
-                print(found, flush=True)
-        elif case not in done:
-            run = train_case(case)
-            result["runs"].append(run)
-            print(
-                case,
-                f"accuracy {run['test_accuracy']:.4f}",
-                f"{run['cpu_seconds']:.1f} s CPU",
-                flush=True,
-            )
+    if options.time:
+        for model in options.models:
+            timed = [
+                {**case, "via": via}
+                for case in cases([model], 1)
+                for via in (("unfold", "dense") if case["structure"] == "rbgp4" else ("dense",))
+            ]
+            result["steps"] = [step for step in result["steps"] if step["model"] != model]
+            for case, milliseconds in zip(timed, time_steps(timed), strict=True):
+                result["steps"].append({**case, "step_milliseconds": milliseconds})
+                print(result["steps"][-1], flush=True)
+            write(options.out, result)
+        return
+    for case in cases(options.models, options.seeds):
+        if case in done:
+            continue
+        run = train_case(case)
+        result["runs"].append(run)
+        accuracy, seconds = run["test_accuracy"], run["cpu_seconds"]
+        print(case, f"accuracy {accuracy:.4f}", f"{seconds:.1f} s CPU", flush=True)
         write(options.out, result)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rbgp_graphs._machine import usable_cores
 from rbgp_graphs._validation import require
 from rbgp_graphs.errors import BackendError, MissingDependencyError
 from rbgp_graphs.gpu.cuda.cubin import cubin_file
@@ -61,6 +63,9 @@ class Machine(Protocol):
 
     def to_host(self, array: Any) -> NDArray[Any]:
         """Return a copy of an array in the memory of the CPU."""
+
+    def compile(self, launches: Iterable[Launch]) -> None:
+        """Compile kernels side by side; one that fails does so again when it is launched."""
 
     def run(self, launch: Launch, arguments: Sequence[Any]) -> None:
         """Compile a kernel if need be and launch it.
@@ -154,6 +159,17 @@ class CuPyMachine:
         """Return a copy of an array in the memory of the CPU; waits for the device."""
         copy: NDArray[Any] = self._cupy.asnumpy(array)
         return copy
+
+    def compile(self, launches: Iterable[Launch]) -> None:
+        """Compile kernels side by side, in as many threads as there are cores."""
+
+        def compile_one(launch: Launch) -> None:
+            with self._cupy.cuda.Device(self._device):
+                self._kernel(launch)
+
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            for launch in launches:
+                pool.submit(compile_one, launch)
 
     def run(self, launch: Launch, arguments: Sequence[Any]) -> None:
         """Launch a kernel on the current stream of the device."""

@@ -217,6 +217,7 @@ class Products:
             runs.append((launch, of.sampled, (plain, dtype)))
         ordering = transpose_launch(transposed.own_size, dtype.name)
         runs.append((ordering, of.transpose, (transposed, dtype)))
+        self.machine.compile(launch for launch, *_ in runs)
         verdicts = []
         for launch, check, arguments in runs:
             verdict = verdict_of(launch.variant, functools.partial(check, launch, *arguments))

@@ -15,7 +15,7 @@ import struct
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,9 @@ class HostMachine:
         return int(array.ctypes.data)
 
     def wait(self) -> None:
+        pass
+
+    def compile(self, launches: Iterable[Launch]) -> None:
         pass
 
     def to_host(self, array: Any) -> NDArray[Any]:

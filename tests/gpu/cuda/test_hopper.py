@@ -546,7 +546,7 @@ def test_a_launch_gives_cupy_encoded_maps_and_the_target(monkeypatch: pytest.Mon
     cupy = fake_cupy(1)
     cupy.__dict__["RawModule"] = Module
     monkeypatch.setitem(sys.modules, "cupy", cupy)
-    monkeypatch.setitem(sys.modules, "cupy.cuda.nvrtc", types.ModuleType("cupy.cuda.nvrtc"))
+    cupy.cuda.nvrtc = types.ModuleType("nvrtc")
     monkeypatch.setattr(machine, "cubin_file", compiled)
     monkeypatch.setattr(machine, "driver_encoder", lambda: lambda *_: 0)
     own = machine.CuPyMachine(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import types
@@ -150,6 +151,37 @@ def test_a_launch_reaches_cupy_with_its_grid_and_its_macros(
     assert arguments[1].nbytes == 8
     assert first[1:] == ({"shared_mem": 50_000}, 50_000)
     assert second[0][2] == ("other", 4)
+
+
+def test_kernels_compile_side_by_side_and_one_that_fails_does_so_at_its_launch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cupy, compiled = fake_cupy(1), list[str]()
+    cupy.cuda.Device = lambda device: contextlib.nullcontext()
+
+    class Module:
+        def __init__(self, code: str, options: tuple[str, ...]) -> None:
+            self.name = next(o for o in options if "RBGP_UO" in o)
+
+        def get_function(self, name: str) -> Any:
+            compiled.append(self.name)
+            if self.name == "-DRBGP_UO=2":
+                raise DriverError("does not compile")
+            return lambda *_, **__: None
+
+    cupy.__dict__["RawModule"] = Module
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    own = machine.cupy_machine(0)
+    launches = [
+        Launch(kernel="transpose", structure={}, constants={"RBGP_UO": n}, blocks=1, threads=32)
+        for n in range(4)
+    ]
+    own.compile(launches)
+    assert sorted(compiled) == [f"-DRBGP_UO={n}" for n in range(4)]
+    own.run(launches[0], [])
+    assert len(compiled) == 4
+    with pytest.raises(DriverError, match="does not compile"):
+        own.run(launches[2], [])
 
 
 def test_a_stream_that_records_or_may_not_be_asked_is_capturing(
