@@ -91,7 +91,7 @@ def test_the_experiment_goes_on_where_it_was_and_times_its_steps(
 ) -> None:
     monkeypatch.setattr(paper_experiment, "MODELS", {"vgg19": (1 / 64, 1)})
     monkeypatch.setattr(paper_experiment, "SPARSITIES", (0.5,))
-    monkeypatch.setattr(paper_experiment, "TIMED_STEPS", 3)
+    monkeypatch.setattr(paper_experiment, "ROUNDS", 1)
     out = tmp_path / "training.json"
     arguments = ["paper_experiment.py", "--out", str(out), "--seeds", "1"]
     monkeypatch.setattr(sys, "argv", arguments)

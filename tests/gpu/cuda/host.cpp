@@ -274,6 +274,24 @@ void load_matrices(unsigned *registers, int count, const void *row, bool is_tran
     flip_exchange();
 }
 
+// The same the other way. A lane writes the row that it has the place of.
+void store_matrices(void *row, const unsigned *registers, int count, bool is_transposed) {
+    const int lane = current->index % kLanes, matrix = lane / 8, own = lane % 8;
+    std::memcpy(exchange(lane), registers, count * sizeof *registers);
+    wait_for_warp();
+    if (matrix < count) {
+        if (reinterpret_cast<size_t>(row) % 16) {
+            fail("a row of a matrix is not aligned");
+        }
+        for (int i = 0; i < 8; ++i) {
+            const int from_row = is_transposed ? i : own, column = is_transposed ? own : i;
+            std::memcpy(static_cast<unsigned char *>(row) + 2 * i,
+                        exchange(4 * from_row + column / 2) + 4 * matrix + 2 * (column % 2), 2);
+        }
+    }
+    flip_exchange();
+}
+
 void add_copy(void *to, const void *from, int bytes, bool is_there) {
     if (reinterpret_cast<size_t>(to) % bytes || (is_there && reinterpret_cast<size_t>(from) % bytes)) {
         fail("a copy to shared memory is not aligned");

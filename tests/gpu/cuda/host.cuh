@@ -31,6 +31,7 @@ void defer(void (*task)(void *), void *data);
 unsigned char *exchange(int lane);
 void flip_exchange();
 void load_matrices(unsigned *registers, int count, const void *row, bool is_transposed);
+void store_matrices(void *row, const unsigned *registers, int count, bool is_transposed);
 void add_copy(void *to, const void *from, int bytes, bool is_there);
 void close_copies();
 void finish_copies(int pending);

@@ -236,6 +236,10 @@ RBGP_DEVICE void load_box_everywhere(void *to, const TensorMap &from, TransferBa
     }
 }
 
+template <bool transposed>
+RBGP_DEVICE void store_matrices(void *row, const unsigned (&matrices)[2]) {
+    host::store_matrices(row, matrices, 2, transposed);
+}
 RBGP_DEVICE void publish_writes() { host::publish(); }
 template <class... Starts>
 RBGP_DEVICE void store_box(const TensorMap &to, const void *from, Starts... starts) {

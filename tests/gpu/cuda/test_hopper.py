@@ -501,7 +501,8 @@ def test_the_kernel_compiles_to_the_instructions_it_is_about(
     if DISASSEMBLER is None:
         run("-ptx")
         code = (tmp_path / "out").read_text()
-        found = Counter(re.findall(r"(?:wgmma\.mma_async|cp\.async\.bulk\.tensor)[.:\w]*", code))
+        names = r"(?:wgmma\.mma_async|cp\.async\.bulk\.tensor|stmatrix)[.:\w]*"
+        found = Counter(re.findall(names, code))
         width = f"wgmma.mma_async.sync.aligned.m64n{launch.structure['RBGP_NB']}k16.f32."
         load = "cp.async.bulk.tensor.{}.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
         several, one = ".multicast::cluster", ""
@@ -510,7 +511,7 @@ def test_the_kernel_compiles_to_the_instructions_it_is_about(
         code = subprocess.run(
             [DISASSEMBLER, "-c", str(tmp_path / "out")], capture_output=True, text=True, check=True
         ).stdout
-        names = r"\b(?:HGMMA|UTMALDG|UTMASTG)[.\w]*|\b(?:LDL|STL|HMMA)\b"
+        names = r"\b(?:HGMMA|UTMALDG|UTMASTG|STSM)[.\w]*|\b(?:LDL|STL|HMMA)\b"
         found = Counter(re.findall(names, code))
         assert not found["LDL"] + found["STL"] + found["HMMA"]
         width = f"HGMMA.64x{launch.structure['RBGP_NB']}x16.F32"
@@ -520,6 +521,7 @@ def test_the_kernel_compiles_to_the_instructions_it_is_about(
         assert found[load.format(rank) + (several if yes else one)]
         assert not found[load.format(rank) + (one if yes else several)]
     assert bool(found[store]) == tile.boxed
+    assert any(name.startswith(("stmatrix", "STSM")) for name in found)
     products = sum(count for name, count in found.items() if name.startswith(width))
     assert products == tile.groups * tile.blocks
 

@@ -282,47 +282,66 @@ RBGP_DEVICE void release(int stage) {
 // Where 16 bytes of a row of 64 results wait: in the swizzled order that keeps banks apart and
 // that the unit which copies boxes knows.
 RBGP_DEVICE unsigned char *piece_of(unsigned char *results, int local, int piece) {
-    return results + local * 128 + ((piece ^ local % 8) << 4);
+    return results + local * 128 + ((piece ^ (local & 7)) << 4);
 }
 
-// Writes 64 columns of finished sums of one u_i to shared memory.
+// Two finished sums beside each other in one register.
+RBGP_DEVICE unsigned finished(float first, float second, float first_offset, float second_offset) {
+    Stored two[2];
+    from_sum(activate(first + first_offset), two[0]);
+    from_sum(activate(second + second_offset), two[1]);
+    return two[0].bits | static_cast<unsigned>(two[1].bits) << 16;
+}
+
+RBGP_DEVICE float offset_of(const Sum *bias, const Place &place, int u_i, int local) {
+    const long long row = bias == nullptr ? -1 : row_at(place, u_i, local);
+    return row < 0 ? 0.0f : bias[row];
+}
+
+// Writes 64 columns of finished sums of one u_i to shared memory, 8 x 8 at a time. A warp has 16
+// rows of them, or 16 columns of the transposed product, which are turned on their way.
 RBGP_DEVICE void stage_results(const Sums &sums, int group, int part, unsigned char *results,
                                const Place &place, const Sum *bias, int wr) {
     const int lane = thread_index() & 31, warp = thread_index() >> 5 & 3;
     const int u_i = place.u_i + group;
 #if RBGP_SWAPPED
-    const float(&own)[RBGP_NB / 2] = sums[group * RBGP_BLOCKS + part];
-#pragma unroll
-    for (int j = 0; j < RBGP_NB / 8; ++j) {
-#pragma unroll
-        for (int e = 0; e < 2; ++e) {
-            const int local = 8 * j + lane % 4 * 2 + e;
-            const long long row = row_at(place, u_i, local);
-            const float offset = bias == nullptr || row < 0 ? 0.0f : bias[row];
-#pragma unroll
-            for (int half = 0; half < 2; ++half) {
-                from_sum(activate(own[4 * j + e + 2 * half] + offset),
-                         reinterpret_cast<Stored *>(
-                             piece_of(results, local, 2 * warp + half))[lane / 4]);
-            }
-        }
-    }
+    constexpr int count = RBGP_NB / 8;
+    const float *own = sums[group * RBGP_BLOCKS + part];
 #else
-    const float(&own)[RBGP_NB / 2] = sums[group];
+    constexpr int count = 8;
+    const float *own = sums[group] + 32 * part;
+    const int first_row = 64 * wr + 16 * warp;
+    const float upper = offset_of(bias, place, u_i, first_row + (lane >> 2));
+    const float lower = offset_of(bias, place, u_i, first_row + 8 + (lane >> 2));
+#endif
+    // A loop that stays one keeps the compiler from working on so many numbers at a time that
+    // registers spill.
+    constexpr int turns = count > 1 ? 2 : 1, in_turn = count / turns;
+#pragma unroll 1
+    for (int turn = 0; turn < turns; ++turn) {
 #pragma unroll
-    for (int half = 0; half < 2; ++half) {
-        const int local = 64 * wr + 16 * warp + 8 * half + lane / 4;
-        const long long row = row_at(place, u_i, local);
-        const float offset = bias == nullptr || row < 0 ? 0.0f : bias[row];
+        for (int i = 0; i < in_turn; ++i) {
+            float four[4];
 #pragma unroll
-        for (int j = 0; j < 8; ++j) {
-            Pack<Stored, 2> two;
-            from_sum(activate(own[32 * part + 4 * j + 2 * half] + offset), two.at[0]);
-            from_sum(activate(own[32 * part + 4 * j + 2 * half + 1] + offset), two.at[1]);
-            reinterpret_cast<Pack<Stored, 2> *>(piece_of(results, local, j))[lane % 4] = two;
+            for (int e = 0; e < 4; ++e) {
+                four[e] = turn == 0 ? own[4 * i + e] : own[4 * (i + count - in_turn) + e];
+            }
+            const int j = turn * in_turn + i;
+#if RBGP_SWAPPED
+            const int local = 8 * j + 2 * (lane & 3);
+            const float first = offset_of(bias, place, u_i, local);
+            const float second = offset_of(bias, place, u_i, local + 1);
+            const unsigned matrices[2] = {finished(four[0], four[1], first, second),
+                                          finished(four[2], four[3], first, second)};
+            store_matrices<true>(
+                piece_of(results, 8 * j + (lane & 7), 2 * warp + (lane >> 3 & 1)), matrices);
+#else
+            const unsigned matrices[2] = {finished(four[0], four[1], upper, upper),
+                                          finished(four[2], four[3], lower, lower)};
+            store_matrices<false>(piece_of(results, first_row + (lane & 15), j), matrices);
+#endif
         }
     }
-#endif
 }
 
 // Sends 64 columns at a time through one of two places in shared memory. The warpgroups of one

@@ -167,6 +167,23 @@ RBGP_DEVICE void load_box_everywhere(void *to, const TensorMap &from, TransferBa
                  : "memory");
 }
 
+// Stores two matrices of 8 x 8 numbers of 16 bits. Lane l has the numbers (l / 4, 2 (l % 4)) and the
+// next one of each, and lane 8 j + r says where row r of matrix j goes; if transposed, column r.
+template <bool transposed>
+RBGP_DEVICE void store_matrices(void *row, const unsigned (&matrices)[2]) {
+    if constexpr (transposed) {
+        asm volatile("stmatrix.sync.aligned.m8n8.x2.trans.shared.b16 [%0], {%1, %2};" ::"r"(
+                         shared_address(row)),
+                     "r"(matrices[0]), "r"(matrices[1])
+                     : "memory");
+    } else {
+        asm volatile("stmatrix.sync.aligned.m8n8.x2.shared.b16 [%0], {%1, %2};" ::"r"(
+                         shared_address(row)),
+                     "r"(matrices[0]), "r"(matrices[1])
+                     : "memory");
+    }
+}
+
 // Makes what this thread wrote to shared memory visible to the unit that copies boxes. A barrier
 // has to stand between this and the copy.
 RBGP_DEVICE void publish_writes() {
