@@ -218,10 +218,11 @@ def draw_scaling(cases: list[Case], path: Path) -> None:
     plot.save(path, "Time of a product against the size of the matrix")
 
 
-def cache_roof(case: Case, limits: dict[str, Any], gather: str) -> float:
-    """Return the GFLOP/s at which a cache delivers the rows of X for a row group."""
+def cache_roof(case: Case, limits: dict[str, Any]) -> float:
+    """Return the GFLOP/s at which the caches deliver the rows of X for a row group."""
     rows = min(case["row_group"], limits["register_rows"])
-    return float(min(limits["operations_per_second"], limits[gather] * 2 * rows / 4)) / 1e9
+    gather = max(limits["gather_bytes_per_second"], limits["far_gather_bytes_per_second"])
+    return float(min(limits["operations_per_second"], gather * 2 * rows / 4)) / 1e9
 
 
 def draw_row_groups(cases: list[Case], limits: dict[str, Any], path: Path) -> None:
@@ -232,22 +233,15 @@ def draw_row_groups(cases: list[Case], limits: dict[str, Any], path: Path) -> No
     peers = _lines(
         cases, lambda case: case["row_group"], lambda case, name: of(case, name, "gflops"), names
     )
-    roofs = {
-        name: [(case["row_group"], cache_roof(case, limits, gather)) for case in cases]
-        for name, gather in (
-            ("limit, X in the first cache", "gather_bytes_per_second"),
-            ("limit, X in the second cache", "far_gather_bytes_per_second"),
-        )
-    }
-    every = [y for line in (own, dense, *peers.values(), *roofs.values()) for _, y in line]
+    roof = [(case["row_group"], cache_roof(case, limits)) for case in cases]
+    every = [y for line in (own, dense, roof, *peers.values()) for _, y in line]
     plot = LogPlot(
         sorted(float(case["row_group"]) for case in cases),
         powers(every),
         "rows in a group",
         "GFLOP/s",
     )
-    for (name, line), color in zip(roofs.items(), (GREY, "#9aa5b1"), strict=True):
-        plot.guide(line, name, color)
+    plot.guide(roof, "limit of caches and units", GREY)
     plot.curve(dense, "fastest dense product", "#1b2733")
     plot.curve(own, "rbgp_graphs", BLUE, width=3)
     for name, line in peers.items():

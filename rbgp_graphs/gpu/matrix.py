@@ -25,6 +25,7 @@ from rbgp_graphs.gpu.operands import (
     is_half,
     result_dtype,
 )
+from rbgp_graphs.gpu.torch_tensors import tensor_for_tensor
 from rbgp_graphs.gpu.transpose import transpose_values
 from rbgp_graphs.products import RBGP4
 from rbgp_graphs.products.tensor import MAX_BYTES
@@ -252,6 +253,7 @@ class RBGP4Matrix:
     def __matmul__(self, X: Any) -> NDArray[Any]:
         return self._product(X, None, None, None, "auto", None)
 
+    @tensor_for_tensor
     def __rmatmul__(self, X: Any) -> NDArray[Any]:
         operand = _as_operand("X", X)
         rows, cols = self.shape
@@ -268,6 +270,7 @@ class RBGP4Matrix:
         self.T._product(swapped, result.swapaxes(-1, -2), None, None, "auto", None)
         return result
 
+    @tensor_for_tensor
     def _product(
         self,
         X: Any,
@@ -303,6 +306,7 @@ class RBGP4Matrix:
         run(stored.pattern, stored.values, operand, target, offset, activation, **options)
         return result
 
+    @tensor_for_tensor
     def sampled_matmul(
         self,
         dY: ArrayLike,

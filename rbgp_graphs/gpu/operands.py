@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from rbgp_graphs._validation import require
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, BackendError
+from rbgp_graphs.gpu import torch_tensors
 from rbgp_graphs.gpu.cuda import cupy_backend
 from rbgp_graphs.products import RBGP4
 
@@ -80,6 +82,12 @@ def as_array(name: str, value: Any) -> NDArray[Any]:
         raise ArgumentTypeError(f"{name} is a sparse array, expected a dense one: {name}.toarray()")
     if isinstance(value, np.ma.MaskedArray):
         raise ArgumentTypeError(f"{name} is a masked array, expected a plain one: {name}.filled()")
+    if torch_tensors.is_tensor(value):
+        value = torch_tensors.as_plain(name, value)
+        if value.dtype == require("torch", "torch").bfloat16:
+            # No library takes the type from PyTorch in all its versions, but all take its bits.
+            bits = as_array(name, value.view(require("torch", "torch").int16))
+            return bits.view(require("ml_dtypes").bfloat16)
     if cupy_backend.is_device_array(value):
         return _check_real(name, cupy_backend.as_device_array(name, value))
     if not isinstance(value, np.ndarray):
@@ -141,6 +149,8 @@ def as_out(
         return on_device
     if out is None:
         return np.empty(shape, dtype)
+    if torch_tensors.is_tensor(out):
+        out = as_array("out", out)
     if not isinstance(out, np.ndarray):
         raise ArgumentTypeError(f"out is a {type(out).__name__}, expected a NumPy array")
     if out.shape != shape or out.dtype != dtype:
@@ -170,7 +180,7 @@ def _as_device_out(
             f"out is a {type(out).__name__} and an operand lies on a CUDA device, expected an "
             "array on that device"
         )
-    array = cupy_backend.as_device_array("out", out)
+    array: Any = as_array("out", out)
     if array.shape != shape or array.dtype != dtype:
         raise ArgumentError(
             f"out has shape {array.shape} and dtype {array.dtype}, expected {shape} and {dtype}"

@@ -31,6 +31,7 @@ def matmul(
         Real numbers with any strides: a vector, a matrix or a batch of matrices, as a NumPy
         array or whatever becomes one without leaving the CPU (``__array__``, DLPack, lists); or
         an array on a CUDA device, of CuPy or of what has DLPack, if the values of A lie there.
+        A tensor of PyTorch must not require a gradient (see `rbgp_graphs.nn` for layers).
     out : ndarray, shape (rows,) or (..., rows, N), optional
         Where to write the result, with any strides. It has the dtype of the result and shares
         no memory with the inputs.
@@ -53,7 +54,8 @@ def matmul(
     Returns
     -------
     ndarray, shape (rows,) or (..., rows, N)
-        `out` if given (as a CuPy array on a device), else a new array. The dtype is NumPy's
+        `out` if given (as a CuPy array on a device), else a new array; for X a tensor of PyTorch
+        a tensor on its device, computed on PyTorch's current stream. The dtype is NumPy's
         promotion of the dtypes of A and X. float16 and bfloat16 are accumulated in float32 and
         rounded once, after the activation.
 

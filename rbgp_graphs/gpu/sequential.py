@@ -16,6 +16,7 @@ from rbgp_graphs.gpu.epilogue import check_activation
 from rbgp_graphs.gpu.matrix import RBGP4Matrix
 from rbgp_graphs.gpu.operands import as_array, as_bias, as_out, result_dtype
 from rbgp_graphs.gpu.product import matmul
+from rbgp_graphs.gpu.torch_tensors import tensor_for_tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +103,7 @@ class Sequential:
         """Return the number of layers."""
         return len(self._layers)
 
+    @tensor_for_tensor
     def __call__(self, X: ArrayLike, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return the result of the last layer.
 

@@ -17,11 +17,8 @@ so gradients of every order exist. The operators know the pattern by its text: t
 from __future__ import annotations
 
 import base64
-import contextlib
 import functools
-import importlib
 import importlib.util
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -30,6 +27,8 @@ from rbgp_graphs._validation import require
 from rbgp_graphs.encoding import dumps, loads
 from rbgp_graphs.errors import FormatError
 from rbgp_graphs.gpu import RBGP4Matrix, matmul
+from rbgp_graphs.gpu.operands import as_array
+from rbgp_graphs.gpu.torch_tensors import stream_of
 from rbgp_graphs.products import RBGP4
 
 
@@ -97,7 +96,7 @@ def _product(
     if features_last:
         operand, out = (a.reshape(-1, a.shape[-1]).T for a in (operand, out))
     offset = None if bias is None else _as_operand(bias, target.dtype)
-    with _stream_of(x):
+    with stream_of(x):
         matrix = RBGP4Matrix(decode_pattern(pattern), _as_operand(values, target.dtype))
         matmul(matrix.T if transposed else matrix, operand, out=out, bias=offset)
     if target is not result:
@@ -155,7 +154,7 @@ def _sampled(y: torch.Tensor, x: torch.Tensor, pattern: str, features_last: bool
         left, right = (a.reshape(-1, a.shape[-1]).T for a in (left, right))
     # The values play no part in this product, but a matrix has some.
     unused = target.new_zeros(()).expand(target.shape)
-    with _stream_of(x):
+    with stream_of(x):
         matrix = RBGP4Matrix(decoded, _as_operand(unused, target.dtype))
         matrix.sampled_matmul(left, right, out=out)
     if target is not result:
@@ -187,15 +186,8 @@ def _as_operand(tensor: torch.Tensor, total: torch.dtype) -> Any:
 
     bfloat16 is widened unless the result of the product, of dtype `total`, has it too.
     """
-    plain, kind = tensor.detach(), tensor.device.type
-    if plain.dtype != torch.bfloat16:
-        return plain.numpy() if kind == "cpu" else plain
-    if total != torch.bfloat16:
-        return _as_operand(plain.float(), total)
-    # No library takes the type from PyTorch, but all take its bits.
-    bits = _as_operand(plain.view(torch.int16), total)
-    array = bits if kind == "cpu" else require("cupy", "gpu-cu13").from_dlpack(bits)
-    return array.view(importlib.import_module("ml_dtypes").bfloat16)
+    widened = tensor.float() if tensor.dtype == torch.bfloat16 != total else tensor
+    return as_array("operand", widened.detach())
 
 
 @functools.cache
@@ -205,25 +197,6 @@ def _knows_bfloat16(kind: str) -> bool:
         return False
     # CuPy has it since version 14.
     return kind == "cpu" or int(require("cupy", "gpu-cu13").__version__.partition(".")[0]) >= 14
-
-
-@contextlib.contextmanager
-def _stream_of(tensor: torch.Tensor) -> Iterator[None]:
-    """Let CuPy work on the stream on which PyTorch works on the device of a tensor.
-
-    Nothing else orders what PyTorch does next behind the product.
-    """
-    if tensor.device.type != "cuda":
-        yield
-        return
-    cuda = require("cupy", "gpu-cu13").cuda
-    stream = torch.cuda.current_stream(tensor.device)
-    if hasattr(cuda.Stream, "from_external") and hasattr(stream, "__cuda_stream__"):
-        shared = cuda.Stream.from_external(stream)
-    else:
-        shared = cuda.ExternalStream(stream.cuda_stream, tensor.device.index)
-    with cuda.Device(tensor.device.index), shared:
-        yield
 
 
 # Gradients ----------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from rbgp_graphs.errors import ArgumentError
+from rbgp_graphs.gpu import RBGP4Matrix
 from rbgp_graphs.nn import RBGP4Conv2d, RBGP4Linear, train
 from rbgp_graphs.nn.training import Epoch
 from rbgp_graphs.products import RBGP4
@@ -113,6 +114,23 @@ def test_work_keeps_the_order_of_the_stream_of_pytorch() -> None:
             found = layer(late).square().sum(1)
         torch.cuda.synchronize()
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_products_of_tensors_are_tensors_on_the_stream_of_pytorch(dtype: torch.dtype) -> None:
+    pattern = RBGP4Linear(1024, 1024, sparsity=0.75).pattern
+    values = torch.randn(pattern.rows, pattern.row_degree, device="cuda", dtype=dtype)
+    A, X = RBGP4Matrix(pattern, values), torch.randn(1024, 64, device="cuda", dtype=dtype)
+    dense = torch.as_tensor(A.to_dense().astype("float32"), device="cuda").double()
+    stream: Any = torch.cuda.Stream  # It has no annotations.
+    with torch.cuda.stream(stream()):
+        result: Any = A @ X
+        doubled = result * 2
+    torch.cuda.synchronize()
+    assert result.device == X.device
+    assert result.dtype == dtype
+    eps = torch.finfo(dtype).eps
+    torch.testing.assert_close(doubled.double(), 2 * (dense @ X.double()), rtol=eps, atol=64 * eps)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)

@@ -145,22 +145,20 @@ def _panel_call(
     sums_at = x_rows * panel_row
     if transpose:
         tiles, slot_rows, slot_step = tables.incoming, np.zeros(1, np.int64), 1
-        tile_height = tables.tile_rows
         places_at = weights_at = sums_at + tables.tile_cols * row_bytes
         converted = plan.rows * tables.inner_degree
     else:
         tiles, slot_rows, slot_step = tables.tiles, block_rows, tables.group_step
-        tile_height = tables.tile_cols
         places_at = sums_at + plan.part_groups * block_rows.size * row_bytes
         places_bytes = 8 * (plan.tiles_at_once * tables.inner_degree + 1)
         if plan.is_narrow:
             places_bytes = columns * (tables.row_degree // plan.lanes + 1) * row_bytes
         weights_at = places_at + places_bytes + -places_bytes % target.vector_bytes
         converted = plan.rows * plan.tiles_at_once * tables.inner_degree
-    neighbors = tiles[..., 0] // tile_height
-    tile_bytes = sums_at // (int(neighbors.max()) + 1)
     # Values and results pass through the other half of the cache.
-    order = visiting_order(neighbors, target.level2_bytes // 2 // tile_bytes)
+    num_tiles = len(tables.tiles if transpose else tables.incoming)
+    held = min(num_tiles, target.level2_bytes // 2 * num_tiles // sums_at)
+    order = _remembered(tables, _order, (transpose, held))
     groups = tables.tile_cols if transpose else plan.part_groups
     squares, singles = squares_of(slot_rows.ravel(), slot_step, groups, plan.lanes)
     starts = np.arange(0, columns, plan.width)
@@ -317,6 +315,13 @@ def _sampled_call(
         num_threads=plan.num_threads,
         sum_dtype=sums,
     )
+
+
+def _order(tables: Tables, transpose: bool, held: int) -> NDArray[np.int64]:
+    """Return the order of rows or columns of tiles for a cache that holds so many tiles of X."""
+    if transpose:
+        return visiting_order(tables.incoming[..., 0] // tables.tile_rows, held)
+    return visiting_order(tables.tiles[..., 0] // tables.tile_cols, held)
 
 
 def squares_of(

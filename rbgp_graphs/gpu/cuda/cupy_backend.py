@@ -57,10 +57,6 @@ def as_device_array(name: str, value: Any) -> Any:
     if isinstance(value, cupy.ndarray):
         return value
     try:
-        if str(getattr(value, "dtype", None)) == "torch.bfloat16":
-            # What CuPy makes of DLPack's bfloat16 depends on its version; all know integers.
-            bits = cupy.from_dlpack(value.view(require("torch", "torch").int16))
-            return bits.view(require("ml_dtypes").bfloat16)
         if hasattr(value, "__dlpack__"):
             return cupy.from_dlpack(value)
         return cupy.asarray(value)

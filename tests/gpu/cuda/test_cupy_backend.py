@@ -11,7 +11,7 @@ import pytest
 
 from rbgp_graphs.constructions import random_biregular
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, BackendError
-from rbgp_graphs.gpu import RBGP4Matrix, Sequential, matmul
+from rbgp_graphs.gpu import RBGP4Matrix, Sequential, matmul, torch_tensors
 from rbgp_graphs.gpu.cuda import cupy_backend
 from rbgp_graphs.gpu.cuda.products import Products
 from rbgp_graphs.gpu.cuda.verdicts import Verdicts
@@ -195,36 +195,36 @@ def test_a_precision_that_is_not_known_is_refused_and_the_cpu_takes_the_known_on
     on_device(A) @ DeviceArray(X)
 
 
-class Tensor:
-    """What of a tensor of PyTorch on the device is looked at."""
+def tensor_on_device(host: Any) -> Any:
+    """Return a tensor in bfloat16 that says it lies on the device."""
+    torch = pytest.importorskip("torch")
 
-    dtype = "torch.bfloat16"
+    class Tensor(torch.Tensor):  # type: ignore[misc, name-defined]
+        def __dlpack_device__(self) -> tuple[int, int]:
+            return 2, 0
 
-    def __init__(self, host: Any) -> None:
-        self.host = host
+        def __dlpack__(self, **_: Any) -> None:
+            raise AssertionError("CuPy 13 dies of this")
 
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return 2, 0
+        def view(self, dtype: Any) -> Any:
+            assert dtype == torch.int16
+            return DeviceArray(host.view(np.int16))
 
-    def __dlpack__(self, **_: Any) -> None:
-        raise AssertionError("CuPy 13 dies of this")
-
-    def view(self, dtype: Any) -> Any:
-        assert str(dtype) == "torch.int16"
-        return DeviceArray(self.host.view(np.int16))
+    return torch.from_numpy(host.view(np.int16)).view(torch.bfloat16).as_subclass(Tensor)
 
 
-def test_a_tensor_in_bfloat16_shares_its_memory() -> None:
-    pytest.importorskip("torch")
+def test_a_tensor_in_bfloat16_shares_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     ml_dtypes = pytest.importorskip("ml_dtypes")
+    # PyTorch takes no memory of a device that it does not have.
+    monkeypatch.setattr(torch_tensors, "as_tensor", lambda array: array)
     A, rng = matrix_of(pattern(), 0, np.float32), np.random.default_rng(0)
     X, values = (
         normal(rng, shape, "f4").astype(ml_dtypes.bfloat16)
         for shape in ((A.shape[1], 8), A.values.shape)
     )
-    B = RBGP4Matrix(A.pattern, cupy_backend.as_device_array("values", Tensor(values)))
+    B = RBGP4Matrix(A.pattern, tensor_on_device(values))
     assert np.shares_memory(to_host(B.values), values)
-    result: Any = B @ Tensor(X)
+    result: Any = B @ tensor_on_device(X)
     exact = RBGP4Matrix(A.pattern, values.astype(np.float32)).to_dense() @ X.astype(np.float32)
     assert result.host.dtype == values.dtype
     assert np.allclose(result.host.astype(np.float32), exact, rtol=1e-2, atol=1e-2)
