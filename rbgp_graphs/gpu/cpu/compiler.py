@@ -125,21 +125,24 @@ def cache_directory() -> Path | None:
     return None
 
 
-@functools.cache
-def _sources() -> bytes:
-    """Return a digest of what the machine code depends on besides the kernel's parameters."""
-    import llvmlite
-
-    state = hashlib.sha256(llvmlite.__version__.encode())
+def _digest_of_sources() -> bytes:
+    state = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         state.update(path.read_bytes())
     return state.digest()
 
 
+#: What wrote the kernels. Taken at import: a process that outlives an update of the package must
+#: not file its kernels under the sources of the new version, which would call them wrongly.
+_SOURCES = _digest_of_sources()
+
+
 @functools.lru_cache(maxsize=1024)
 def _key(name: str, target: Target) -> str:
-    parts = (name, target.triple, target.cpu, target.features)
-    return hashlib.sha256(_sources() + "\0".join(parts).encode()).hexdigest()
+    import llvmlite
+
+    parts = (name, target.triple, target.cpu, target.features, llvmlite.__version__)
+    return hashlib.sha256(_SOURCES + "\0".join(parts).encode()).hexdigest()
 
 
 def _is_private(directory: Path) -> bool:
