@@ -278,7 +278,7 @@ def run(
     if sanitize_seconds > 0:
         document["sanitizers"] = _sanitize(device, sanitize_seconds, say)
         document["checks"]["passed"] &= not any(
-            one["clean"] is False for one in document["sanitizers"]
+            one["clean"] is not True for one in document["sanitizers"]
         )
         keep(document)
     if check_only:

@@ -109,6 +109,12 @@ def _matrix_shapes(model: Any) -> Iterator[tuple[str, tuple[int, int]]]:
             for weight in layer.parameters(recurse=False)
         }
         named = [pair for pair in model.named_parameters() if id(pair[1]) not in sparse_already]
+        is_lazy = require("torch", "torch").nn.parameter.is_lazy
+        for name, weight in named:
+            if is_lazy(weight):
+                raise ArgumentError(
+                    f"{name} has no shape before the first forward pass of a lazy module"
+                )
     else:
         raise ArgumentTypeError(
             f"model is a {type(model).__name__}, expected a torch.nn.Module or a dict of shapes"

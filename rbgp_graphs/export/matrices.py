@@ -76,6 +76,8 @@ def pattern_of(source: Any) -> TensorProduct | None:
 
 def array_of(source: Any) -> NDArray[Any]:
     """Return an array or a tensor of any shape as an array of a dtype that NumPy itself has."""
+    if isinstance(source, np.ma.MaskedArray):
+        raise ArgumentTypeError("source is a masked array, expected a plain one: source.filled(0)")
     torch = library_of(source, "torch")
     tensor = torch is not None and isinstance(source, torch.Tensor)
     array = tensor_as_array(torch, source) if tensor else np.asarray(source)
@@ -137,6 +139,11 @@ def _shape(source: Any) -> tuple[int, int]:
     shape = tuple(int(size) for size in source.shape)
     if len(shape) != 2:
         raise ArgumentError(f"source has shape {shape}, {len(shape)} dimensions, expected 2")
+    if 8 * sum(shape) > MAX_BYTES:
+        raise ArgumentError(
+            f"source has shape {shape}; what is kept for each row and column would need more than "
+            f"{MAX_BYTES} bytes"
+        )
     return shape[0], shape[1]
 
 

@@ -59,6 +59,15 @@ class CompactWeight(torch.nn.Module):
         """Share of zeros in the weight matrix."""
         return self.pattern.sparsity
 
+    @property
+    def weight(self) -> torch.Tensor:
+        """The dense weight in the shape of that of a dense layer, computed at every access.
+
+        For code that reads the weights of the layers that it holds, as
+        `torch.nn.TransformerEncoderLayer` does in eval mode. Changes of it change nothing.
+        """
+        return self.to_dense()
+
     def reset_parameters(self) -> None:
         """Draw values and bias anew.
 

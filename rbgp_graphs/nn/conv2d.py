@@ -209,8 +209,7 @@ class RBGP4Conv2d(CompactWeight):
         height, width = self._output_size(x)
         x, padding = self._padded(x)
         if self.via == "dense":
-            weight = self.to_dense().to(x.dtype)
-            kernel = weight.view(self.out_channels, self.in_channels, *self.kernel_size)
+            kernel = self.weight.to(x.dtype)
             return functional.conv2d(x, kernel, bias, self.stride, padding, self.dilation)
         pointwise = self.kernel_size == self.stride == (1, 1) and padding == (0, 0)
         patches = (
@@ -220,6 +219,11 @@ class RBGP4Conv2d(CompactWeight):
         )
         y = product(values, patches, bias, self._pattern_text, features_last=False)
         return y.reshape(*y.shape[:2], height, width)
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """The dense weight (see `CompactWeight.weight`), shape (out, in, kh, kw)."""
+        return self.to_dense().view(self.out_channels, self.in_channels, *self.kernel_size)
 
     def _output_size(self, x: torch.Tensor) -> tuple[int, int]:
         sizes = []

@@ -33,6 +33,10 @@ Structure = Literal["rbgp4", "block", "unstructured"]
 Infeasible = Literal["raise", "nearest", "keep"]
 #: Sides of the dense blocks of a random block mask, tried in this order.
 _BLOCK_SIDES = (4, 2, 1)
+#: What every layer has; anything else was put there by the user or a library.
+_PLAIN_ATTRIBUTES = frozenset(
+    vars(torch.nn.Linear(1, 1)).keys() | vars(torch.nn.Conv2d(1, 1, 1)).keys()
+)
 #: Where a module keeps its hooks, and what they are called.
 _HOOKS = {
     "_forward_pre_hooks": "forward pre-hook",
@@ -185,7 +189,7 @@ def sparsify(
     their dtype and mode, and what was frozen (``requires_grad=False``) is. Make the optimizer
     afterwards: it would go on with the parameters of the old layers.
 
-    Layers stay dense if they have groups, share their weight with another layer, or are of a
+    Layers stay dense if they have groups, share weight or bias with another layer, or are of a
     class derived from `torch.nn.Linear` or `torch.nn.Conv2d`, whose users may rely on its weight.
 
     Examples
@@ -265,7 +269,7 @@ class _Plan:
             name=self.name,
             shape=(rows, cols),
             weights=weights,
-            sparsity=1 - weights / (rows * cols),
+            sparsity=1 - weights / (rows * cols) if weights else 0.0,
             reason=self.reason if self.mask is None else None,
         )
 
@@ -299,6 +303,11 @@ def _plan(
         if name and isinstance(module, (torch.nn.Linear, torch.nn.Conv2d))
     ]
     names = [name for name, _ in layers]
+    for name, layer in layers:
+        if any(map(torch.nn.parameter.is_lazy, layer.parameters(recurse=False))):
+            raise ArgumentError(
+                f"layer {name!r} has no shape before the first forward pass of a lazy module"
+            )
     for glob in rules:
         if not any(_is_meant(glob, name) for name in names):
             raise ArgumentError(
@@ -344,6 +353,8 @@ def _why_dense(layer: Layer, owners: Counter[int]) -> str | None:
         return f"a {kind.__name__}"
     if owners[id(layer.weight)] > 1:
         return "it shares its weight"
+    if layer.bias is not None and owners[id(layer.bias)] > 1:
+        return "it shares its bias"
     return why_not_convertible(layer) if isinstance(layer, torch.nn.Conv2d) else None
 
 
@@ -363,6 +374,8 @@ def _what_would_be_lost(layer: Layer, *, stays: bool) -> str | None:
         return f"{', '.join(sorted(own - {'weight', 'bias'}))} besides weight and bias"
     if stays:
         return None
+    if "forward" in vars(layer):
+        return "a forward of its own"
     for name, what in _HOOKS.items():
         if getattr(layer, name, None):
             return f"a {what}"
@@ -437,6 +450,8 @@ def _sparse_layer(
         sparse = RBGP4Conv2d.from_dense(layer, pattern, via)
     if weights == "reset":
         sparse.reset_parameters()
+    for name in vars(layer).keys() - _PLAIN_ATTRIBUTES:
+        setattr(sparse, name, getattr(layer, name))
     return sparse
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from rbgp_graphs.constructions import complete
-from rbgp_graphs.errors import ArgumentError
+from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
 from rbgp_graphs.export import read_mask, to_scipy
 from rbgp_graphs.export.entries import Exportable
 from rbgp_graphs.graph import BipartiteGraph
@@ -47,3 +47,15 @@ def test_zeros_stay_stored() -> None:
 def test_unknown_formats_are_refused() -> None:
     with pytest.raises(ArgumentError, match="format is 'dia', expected one of csr, bsr, coo"):
         to_scipy(complete(1, 1), format="dia")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("layout", ["coo", "dok"])
+def test_a_matrix_too_large_for_its_rows_to_be_listed_is_refused(layout: Any) -> None:
+    huge = sparse.coo_array(([1.0], ([1], [2])), shape=(2**31 - 1, 2**31 - 1)).asformat(layout)
+    with pytest.raises(ArgumentError, match=r"2147483647.*bytes"):
+        read_mask(huge)
+
+
+def test_a_masked_array_is_refused() -> None:
+    with pytest.raises(ArgumentTypeError, match=r"filled\(0\)"):
+        read_mask(np.ma.array(np.ones((2, 2)), mask=[[True, False], [False, False]]))

@@ -194,6 +194,7 @@ HELD: dict[str, Any] = {
     "a weight that is computed from weight_orig": lambda layer: halve(layer, "weight", 0.5),
     "a parametrization": nn.utils.parametrizations.weight_norm,
     "scale besides weight": lambda layer: layer.register_buffer("scale", torch.ones(1)),
+    "a forward of its own": lambda layer: setattr(layer, "forward", nn.functional.relu),
 }
 
 
@@ -207,6 +208,42 @@ def test_what_would_be_lost_is_named_and_nothing_changes(held: str) -> None:
     assert repr(model) == before
     sparsify(model, {"*": 0.75, "5": None})
     assert isinstance(model[2], RBGP4Conv2d)
+
+
+def test_other_attributes_are_carried_over() -> None:
+    model: Any = network()
+    model[2].tag, model[5].tag = "body", 7
+    sparsify(model, 0.75)
+    assert isinstance(model[2], RBGP4Conv2d)
+    assert (model[2].tag, model[5].tag) == ("body", 7)
+
+
+def test_a_shared_bias_stays_shared() -> None:
+    model: Any = nn.Sequential(*(nn.Linear(16, 16) for _ in range(4)))
+    model[1].bias = model[2].bias
+    report = sparsify(model, 0.5)
+    assert model[1].bias is model[2].bias
+    assert [layer.reason for layer in report.layers][1:3] == ["it shares its bias"] * 2
+
+
+@pytest.mark.parametrize("lazy", [nn.LazyLinear(16), nn.LazyConv2d(16, 3)])
+def test_a_layer_without_a_shape_is_refused(lazy: Any) -> None:
+    model = nn.Sequential(nn.Linear(16, 16), lazy, nn.Linear(16, 16))
+    for choose in (sparsify, masks_for_model):
+        with pytest.raises(ArgumentError, match=r"1.* has no shape before the first forward pass"):
+            choose(model, 0.5)
+
+
+@pytest.mark.parametrize("gradients", [True, False])
+def test_a_transformer_computes_the_same_in_both_modes(gradients: bool) -> None:
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(16, 2, dim_feedforward=32, dropout=0.0, batch_first=True)
+    model = nn.TransformerEncoder(layer, 2, enable_nested_tensor=gradients)
+    sparsify(model, 0.75, keep_first=False, keep_last=False)
+    assert isinstance(model.layers[1].linear2, RBGP4Linear)
+    x = torch.randn(2, 3, 16)
+    with torch.set_grad_enabled(gradients):
+        torch.testing.assert_close(model.eval()(x), model.train()(x))
 
 
 def test_a_layer_that_gets_a_mask_keeps_its_hooks() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ from rbgp_graphs.products import RBGP4
 _SMALLEST_HALF = 2.0**-24
 #: Numbers in the random sequence of a check; prime, so that no row repeats its neighbour.
 _CHECK_NUMBERS = 4099
+#: Blocks of a check of a kernel whose blocks go from tile to tile; whole clusters. So few that
+#: each has many tiles and uses every place in its memory again, as in a large product.
+_PERSISTENT_BLOCKS = 4
 
 
 class Checks:
@@ -48,7 +52,10 @@ class Checks:
         # Two matrices, and a few columns more than one block has.
         n = min(n, 272)
         # Tensor maps take rows that begin at multiples of 16 bytes, wherever they end.
-        width = round_up(n, 8) if launch.kernel == "hopper" else n
+        width = n
+        if launch.kernel == "hopper":
+            width = round_up(n, 8)
+            launch = replace(launch, blocks=min(launch.blocks, _PERSISTENT_BLOCKS))
         values = self.numbers((size.rows, size.row_degree), dtype)
         X = self.numbers((2, size.cols, width), dtype)[..., :n]
         total = xp.float64 if dtype == xp.float64 else xp.float32

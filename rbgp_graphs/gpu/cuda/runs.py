@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,10 @@ def run_forward(
     strides: tuple[int, ...] = (*rows, matrix_stride(X), matrix_stride(Y))
     if launch.kernel == "hopper":
         operands = tensor_maps(launch, prepared.size, X.dtype.name, *operands, rows)
+        # On fewer multiprocessors than planned a second wave of blocks would cost a whole pass.
+        cluster = int(launch.structure["RBGP_CLUSTER"])
+        present = max(cluster, machine.multiprocessors // cluster * cluster)
+        launch = replace(launch, blocks=min(launch.blocks, present))
         strides = (row_stride(Y), matrix_stride(Y))
     arguments = [*operands, bias, own.outer_columns, own.outer_tables, own.inner_columns]
     arguments += [*_int32(X.shape[2], X.shape[0]), *_int64(*strides)]

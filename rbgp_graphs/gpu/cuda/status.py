@@ -186,6 +186,7 @@ def _problems() -> list[tuple[str, RBGP4, int, str | None]]:
         ("row group 64, twisted", RBGP4(pair, (32, 1), inner, (2, 2), [3, 9]), 40, "gelu"),
         ("row group 15, odd", RBGP4(odd, (5, 2), odd, (3, 1)), 37, "silu"),
         ("row group 8, blocks of 16", RBGP4(outer, (8, 1), few, (1, 16)), 40, None),
+        ("row group 16, twisted", RBGP4(pair, (16, 1), few, (1, 8), [1, 6]), 264, None),
         ("row group 128, full tiles", RBGP4(four, (64, 1), complete(2, 32), (1, 1)), 72, None),
         ("few neighbours of many", RBGP4(pair, (2, 1), wide, (1, 1)), 24, "relu"),
     ]

@@ -15,7 +15,7 @@ from rbgp_graphs.gpu.cuda.work import DELAY, Work
 SLAB = 64
 #: Sums of one product of tiles; stages hold a multiple, near the lengths aimed at.
 STEP, _STAGE_SUMS = 16, (64, 128, 32)
-#: Multiprocessors of the largest of these devices; on smaller ones a few blocks wait.
+#: Multiprocessors of the largest of these devices; on smaller ones fewer blocks start.
 _MULTIPROCESSORS = 132
 LARGEST_BOX = 256
 #: Rows of the side of a product that is not a multiple of 8.
@@ -243,11 +243,18 @@ def _sharing_tiles(size: Dimensions, tile: WarpgroupTile) -> Iterator[WarpgroupT
 
 
 def _clustered_tiles(size: Dimensions, n: int, tile: WarpgroupTile) -> Iterator[WarpgroupTile]:
-    """Yield the same tile in clusters, where neighbouring tiles have something in common."""
+    """Yield the same tile in clusters, where neighbouring tiles have something in common.
+
+    That is at least one box for each block of a cluster in every stage, of which the last may be
+    short: a block that brings nothing would run ahead of those that wait for its place.
+    """
+    units = size.do * (1 if tile.groups > 1 else size.di)
+    fewest = (units - 1) % tile.pairs + 1
     sharing_x = tile.row_slices(size) * (size.ui // tile.groups if tile.groups > 1 else 1)
-    if sharing_x % _CLUSTER == 0:
+    if sharing_x % _CLUSTER == 0 and fewest * tile.columns // SLAB >= _CLUSTER:
         yield replace(tile, cluster=_CLUSTER)
-    if n > tile.columns:
+    sums = fewest * tile.stage_sums(size) // tile.pairs
+    if n > tile.columns and tile.groups * -(-sums // tile.chunk) >= _CLUSTER:
         yield replace(tile, cluster=_CLUSTER, along_columns=True)
 
 

@@ -495,7 +495,8 @@ def test_the_kernel_compiles_to_the_instructions_it_is_about(
     # Registers move from the warpgroup that loads to those that multiply.
     assert "setmaxnreg" not in report
     registers = int(re.findall(r"Used (\d+) registers", report)[0])
-    assert registers * launch.threads <= 65536
+    # With fewer, warps that take registers would wait forever for some that nobody ever had.
+    assert registers == 168 if launch.threads == 384 else registers * launch.threads <= 65536
     is_shared = {"4d": tile.cluster > 1 and tile.along_columns}
     is_shared["5d"] = tile.cluster > 1 and not tile.along_columns
     if DISASSEMBLER is None:
