@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import inspect
 import io
 import math
 import operator
@@ -26,6 +25,7 @@ from rbgp_graphs.export.tensors import StoredTensor, leaves
 from rbgp_graphs.graph import BipartiteGraph
 from rbgp_graphs.products import TensorProduct
 from rbgp_graphs.selection import design
+from rbgp_graphs.selection.design import check_options
 
 
 def masks_for_model(
@@ -141,13 +141,7 @@ def _follow(rule: Any, shape: tuple[int, int], rng: Any) -> Exportable:
     if "sparsity" not in arguments:
         raise ArgumentTypeError(f"the rule {rule!r} has no sparsity")
     sparsity = arguments.pop("sparsity")
-    parameters = inspect.signature(design).parameters.values()
-    known = [parameter.name for parameter in parameters if parameter.kind == parameter.KEYWORD_ONLY]
-    for argument in arguments:
-        if argument not in known:
-            raise ArgumentTypeError(
-                f"there is no argument {argument!r}; design takes {', '.join(known)}"
-            )
+    check_options(arguments)
     return design(*shape, sparsity, **{"rng": rng, **arguments})
 
 

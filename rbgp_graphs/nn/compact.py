@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import Iterable
 from typing import Any, Self
 
 import torch
@@ -16,6 +14,7 @@ from rbgp_graphs.nn.dense_form import as_compact, as_dense
 from rbgp_graphs.nn.operator import decode_pattern, encode_pattern
 from rbgp_graphs.products import RBGP4
 from rbgp_graphs.selection import design
+from rbgp_graphs.selection.design import check_options
 
 
 class CompactWeight(torch.nn.Module):
@@ -203,14 +202,3 @@ def choose_pattern(rows: int, cols: int, pattern: Any, sparsity: Any, **options:
             f"pattern has shape {pattern.shape}, expected ({rows}, {cols}): outputs and inputs"
         )
     return pattern
-
-
-def check_options(options: Iterable[str], where: str = "") -> None:
-    """Raise if `rbgp_graphs.design`, which gets these keyword arguments, does not know one."""
-    parameters = inspect.signature(design).parameters.values()
-    known = [parameter.name for parameter in parameters if parameter.kind == parameter.KEYWORD_ONLY]
-    for name in options:
-        if name not in known:
-            raise ArgumentTypeError(
-                f"{where}there is no argument {name!r}; design takes {', '.join(known)}"
-            )

@@ -17,11 +17,11 @@ from rbgp_graphs._validation import as_fraction_of_one, as_generator
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, InfeasibleError
 from rbgp_graphs.export import apply_mask
 from rbgp_graphs.graph import BipartiteGraph
-from rbgp_graphs.nn.compact import check_options
 from rbgp_graphs.nn.conv2d import RBGP4Conv2d, Via, why_not_convertible
 from rbgp_graphs.nn.linear import RBGP4Linear
 from rbgp_graphs.products import RBGP4, TensorProduct, block_sparse, unstructured
 from rbgp_graphs.selection import design
+from rbgp_graphs.selection.design import check_options
 from rbgp_graphs.selection.feasible import is_connectable
 
 if TYPE_CHECKING:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any, Literal, get_args
 
@@ -160,6 +162,17 @@ def _by_ratio(candidate: Candidate) -> tuple[float, int]:
 
 
 # Checks -------------------------------------------------------------------------------------
+
+
+def check_options(options: Iterable[str], where: str = "") -> None:
+    """Raise if `design`, which gets these keyword arguments, does not know one."""
+    parameters = inspect.signature(design).parameters.values()
+    known = [parameter.name for parameter in parameters if parameter.kind == parameter.KEYWORD_ONLY]
+    for name in options:
+        if name not in known:
+            raise ArgumentTypeError(
+                f"{where}there is no argument {name!r}; design takes {', '.join(known)}"
+            )
 
 
 def as_layer(rows: Any, cols: Any, sparsity: Any) -> tuple[int, int, float]:

@@ -14,6 +14,7 @@ import shutil
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -85,6 +86,18 @@ class HostMachine:
             _run_program(built, arguments, shape, constants, self.order)
         else:
             _run_library(built, arguments, shape, constants, self.order)
+
+
+class OneAtATime(HostMachine):
+    """The fibres of the CPU run one kernel at a time, whatever threads do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+
+    def run(self, launch: Launch, arguments: Sequence[Any]) -> None:
+        with self._lock:
+            super().run(launch, arguments)
 
 
 def _run_library(

@@ -23,7 +23,7 @@ from rbgp_graphs.gpu.cuda.verdicts import Verdict, Verdicts
 from rbgp_graphs.gpu.transpose import transpose_values
 from rbgp_graphs.products import RBGP4
 from rbgp_graphs.testing.strategies import rbgp4_patterns
-from tests.gpu.cuda.host import HostMachine
+from tests.gpu.cuda.host import HostMachine, OneAtATime
 from tests.gpu.cuda.problems import activated, needs_compiler
 from tests.gpu.oracle import assert_close, dense, matrix_of, normal
 
@@ -297,18 +297,6 @@ def test_what_has_run_once_can_be_recorded_and_waits_for_nothing(dtype: Any) -> 
     assert len(machine.launched) == 4
     with pytest.raises(BackendError, match="before the capture"):
         forward(own, A, X, activation="gelu")
-
-
-class OneAtATime(HostMachine):
-    """The fibres of the CPU run one kernel at a time, whatever threads do."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._lock = threading.Lock()
-
-    def run(self, launch: Launch, arguments: Sequence[Any]) -> None:
-        with self._lock:
-            super().run(launch, arguments)
 
 
 @needs_compiler

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -14,12 +12,12 @@ from rbgp_graphs.constructions import complete, random_biregular
 from rbgp_graphs.errors import BackendError
 from rbgp_graphs.gpu import RBGP4Matrix, matmul
 from rbgp_graphs.gpu.cuda import cupy_backend
-from rbgp_graphs.gpu.cuda.launch import Launch
 from rbgp_graphs.gpu.cuda.products import Products
 from rbgp_graphs.gpu.cuda.verdicts import Verdicts
 from rbgp_graphs.gpu.distributed import ShardedMatrix, SingleProcess
 from rbgp_graphs.products import RBGP4
 from tests.gpu.cuda.device import DeviceArray, DeviceMachine
+from tests.gpu.cuda.host import OneAtATime
 from tests.gpu.cuda.problems import needs_compiler
 from tests.gpu.oracle import matrix_of, normal
 from tests.gpu.simulated_ranks import SimulatedRank, on_all_ranks
@@ -27,16 +25,8 @@ from tests.gpu.simulated_ranks import SimulatedRank, on_all_ranks
 pytestmark = needs_compiler
 
 
-class OneAtATime(DeviceMachine):
-    """The fibres of the CPU run one kernel at a time, whatever threads do."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._lock = threading.Lock()
-
-    def run(self, launch: Launch, arguments: Sequence[Any]) -> None:
-        with self._lock:
-            super().run(launch, arguments)
+class SharedDevice(OneAtATime, DeviceMachine):
+    """A device that the threads of all ranks use."""
 
 
 class DeviceRank:
@@ -60,7 +50,7 @@ class DeviceRank:
 
 @pytest.fixture(autouse=True)
 def _device(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = OneAtATime()
+    own = SharedDevice()
     products = Products(own, Verdicts(None))
     monkeypatch.setitem(sys.modules, "cupy", own.xp)
     monkeypatch.setitem(sys.modules, "cupyx.scipy.special", own.special)
