@@ -193,8 +193,8 @@ def hopper_candidate(
     >>> sparse = random_biregular(32, 32, 8, rng=0)
     >>> size = dimensions(RBGP4(sparse, (128, 1), sparse, (1, 64)))
     >>> launch = hopper_candidate(size, "float16", 1024, capability=(9, 0))
-    >>> launch.threads, launch.constants["RBGP_BN"], launch.constants["RBGP_BUFFERS"]
-    (384, 256, 4)
+    >>> launch.threads, launch.constants["RBGP_BN"]
+    (384, 256)
     >>> hopper_candidate(size, "float16", 1024, capability=(10, 0)) is None
     True
     """
