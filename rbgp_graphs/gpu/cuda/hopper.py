@@ -62,7 +62,7 @@ def hopper_misfit(
     return None
 
 
-def reaches(shape: tuple[int, ...], row: int, matrix: int) -> bool:
+def is_one_tensor(shape: tuple[int, ...], row: int, matrix: int) -> bool:
     """Return whether one tensor of five axes covers a batch of operands.
 
     Parameters
@@ -74,14 +74,14 @@ def reaches(shape: tuple[int, ...], row: int, matrix: int) -> bool:
 
     Examples
     --------
-    >>> reaches((2, 32, 8), 8, 256), reaches((2, 32, 8), 8, 512)
+    >>> is_one_tensor((2, 32, 8), 8, 256), is_one_tensor((2, 32, 8), 8, 512)
     (True, False)
     """
     return row >= shape[2] and (shape[0] == 1 or matrix == shape[1] * row)
 
 
-def takes(tile: WarpgroupTile, operand: bool = True, result: bool = True) -> bool:
-    """Return whether a tile suits operands that are one tensor each (see `reaches`), or not."""
+def suits_operands(tile: WarpgroupTile, operand: bool = True, result: bool = True) -> bool:
+    """Return whether a tile suits operands that are one tensor each, or are not."""
     return operand and (result or not tile.boxed)
 
 
@@ -171,38 +171,6 @@ def hopper_launch(
         shared_bytes=tile.shared_bytes(size),
         options=COMPILE_OPTIONS,
     )
-
-
-def hopper_candidate(
-    size: Dimensions,
-    dtype: str,
-    n: int,
-    *,
-    batches: int = 1,
-    aligned: bool = True,
-    activation: str | None = None,
-    capability: tuple[int, int],
-) -> Launch | None:
-    """Return a launch of the Hopper kernel, or None where `hopper_misfit` has a reason.
-
-    Examples
-    --------
-    >>> from rbgp_graphs.constructions import random_biregular
-    >>> from rbgp_graphs.gpu.cuda.tables import dimensions
-    >>> from rbgp_graphs.products import RBGP4
-    >>> sparse = random_biregular(32, 32, 8, rng=0)
-    >>> size = dimensions(RBGP4(sparse, (128, 1), sparse, (1, 64)))
-    >>> launch = hopper_candidate(size, "float16", 1024, capability=(9, 0))
-    >>> launch.threads, launch.constants["RBGP_BN"]
-    (384, 256)
-    >>> hopper_candidate(size, "float16", 1024, capability=(10, 0)) is None
-    True
-    """
-    fit = {"batches": batches, "aligned": aligned, "capability": capability}
-    if hopper_misfit(size, dtype, **fit) is not None:  # type: ignore[arg-type]
-        return None
-    tile = usual_tiles(size, n, batches)[0]
-    return hopper_launch(size, dtype, n, batches=batches, activation=activation, tile=tile)
 
 
 def tensor_maps(

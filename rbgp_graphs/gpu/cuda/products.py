@@ -14,7 +14,7 @@ from rbgp_graphs.errors import BackendError
 from rbgp_graphs.gpu.cuda import gather
 from rbgp_graphs.gpu.cuda.checks import Checks, verdict_of
 from rbgp_graphs.gpu.cuda.choices import Choice, Choices, choice_key
-from rbgp_graphs.gpu.cuda.hopper import reaches, takes
+from rbgp_graphs.gpu.cuda.hopper import is_one_tensor, suits_operands
 from rbgp_graphs.gpu.cuda.launch import PRECISIONS, VECTOR_BYTES, Launch, number_type
 from rbgp_graphs.gpu.cuda.machine import Machine
 from rbgp_graphs.gpu.cuda.plans import Plan, Problem, all_plans, checked_plans, usual_plans
@@ -273,7 +273,7 @@ class Products:
         check = functools.partial(
             self._checks.forward, prepared=prepared, dtype=X.dtype, n=n, activation=activation
         )
-        are_tensors = tuple(reaches(a.shape, row_stride(a), matrix_stride(a)) for a in (X, Y))
+        are_tensors = tuple(is_one_tensor(a.shape, row_stride(a), matrix_stride(a)) for a in (X, Y))
         launch = self._launch_for(problem, activation, check, are_tensors=are_tensors)
         if launch is not None:
             run_forward(self.machine, launch, prepared, values, X, Y, bias)
@@ -307,7 +307,7 @@ class Products:
             lambda: (
                 plan.launch(problem, activation)
                 for plan in self._plans(problem)
-                if plan.kernel != "hopper" or takes(plan.tile, *are_tensors)
+                if plan.kernel != "hopper" or suits_operands(plan.tile, *are_tensors)
             ),
             check,
         )

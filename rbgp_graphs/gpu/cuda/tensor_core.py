@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from rbgp_graphs.gpu.cuda.launch import (
     ACTIVATIONS,
     NUMBER_TYPES,
-    STANDARD_SHARED_BYTES,
     Launch,
     grid_batches,
     power_of_two_from,
@@ -25,7 +24,6 @@ from rbgp_graphs.gpu.cuda.warp import (
     WARPS,
     piece_length,
     step_length,
-    suits,
 )
 
 #: By how much rows of the operand are longer in shared memory than what they hold: `ldmatrix`
@@ -220,40 +218,4 @@ def tensor_core_launch(
         threads=tile.threads,
         shared_bytes=shared_bytes,
         operand_error=number.operand_error,
-    )
-
-
-def tensor_core_candidate(
-    size: Dimensions,
-    dtype: str,
-    n: int,
-    *,
-    batches: int = 1,
-    aligned: bool = True,
-    activation: str | None = None,
-    capability: tuple[int, int],
-    shared_limit: int = STANDARD_SHARED_BYTES,
-) -> Launch | None:
-    """Return a launch on tensor cores, or None if the device or the problem does not suit them.
-
-    Examples
-    --------
-    >>> from rbgp_graphs.constructions import random_biregular
-    >>> from rbgp_graphs.gpu.cuda.tables import dimensions
-    >>> from rbgp_graphs.products import RBGP4
-    >>> sparse = random_biregular(32, 32, 8, rng=0)
-    >>> size = dimensions(RBGP4(sparse, (16, 1), sparse, (1, 1)))
-    >>> launch = tensor_core_candidate(size, "float16", 256, capability=(8, 0))
-    >>> launch.threads, launch.blocks
-    (128, 1024)
-    >>> tensor_core_candidate(size, "float16", 256, capability=(7, 5)) is None
-    True
-    """
-    if not suits(dtype, capability):
-        return None
-    tile = warp_tile(size, dtype, n, shared_limit)
-    if tile is None:
-        return None
-    return tensor_core_launch(
-        size, dtype, n, batches=batches, aligned=aligned, activation=activation, tile=tile
     )

@@ -20,7 +20,7 @@ from rbgp_graphs.gpu.cuda.sampled_tensor_core import (
 )
 from rbgp_graphs.gpu.cuda.source import kernel_source, macro_options
 from rbgp_graphs.gpu.cuda.tables import Dimensions, dimensions
-from rbgp_graphs.gpu.cuda.tensor_core import tensor_core_candidate
+from rbgp_graphs.gpu.cuda.tensor_core import tensor_core_launch, warp_tile
 from rbgp_graphs.products import RBGP4
 
 
@@ -45,18 +45,18 @@ def size(row_group: int) -> Dimensions:
 
 
 def tensor_core(row_group: int, dtype: str) -> Launch:
-    launch = tensor_core_candidate(
-        size(row_group), dtype, 1024, capability=(8, 0), shared_limit=96 * 1024
-    )
-    assert launch is not None
-    return launch
+    own = size(row_group)
+    tile = warp_tile(own, dtype, 1024, 96 * 1024)
+    assert tile is not None
+    return tensor_core_launch(own, dtype, 1024, tile=tile)
 
 
 def tensor_core_of_one_group(dtype: str) -> Launch:
     """Return the widest tile: merged digits leave one group of many rows under each u_o."""
     own = dimensions(RBGP4(random_biregular(32, 64, 16, rng=0), (128, 1), complete(1, 1), (1, 32)))
-    launch = tensor_core_candidate(own, dtype, 4096, capability=(8, 0), shared_limit=96 * 1024)
-    assert launch is not None
+    tile = warp_tile(own, dtype, 4096, 96 * 1024)
+    assert tile is not None
+    launch = tensor_core_launch(own, dtype, 4096, tile=tile)
     assert launch.threads == (128 if dtype == "tf32" else 256)
     return launch
 

@@ -22,14 +22,12 @@ from rbgp_graphs.constructions import complete, random_biregular
 from rbgp_graphs.errors import BackendError
 from rbgp_graphs.gpu.cuda import machine, tensor_map, warpgroup
 from rbgp_graphs.gpu.cuda.hopper import (
-    CAPABILITY,
     SHARED_BYTES,
     fitting_tiles,
-    hopper_candidate,
     hopper_launch,
     hopper_misfit,
-    reaches,
-    takes,
+    is_one_tensor,
+    suits_operands,
     tensor_maps,
     usual_tiles,
 )
@@ -111,10 +109,8 @@ def launch_of(random: Problem, activation: str | None = None, **wanted: Any) -> 
     tile = tile_of(random, **wanted) if wanted else None
     if tile is not None:
         return hopper_launch(random.size, random.dtype, random.n, tile=tile, **given)
-    given |= {"aligned": random.aligned, "capability": CAPABILITY}
-    launch = hopper_candidate(random.size, random.dtype, random.n, **given)
-    assert launch is not None
-    return launch
+    usual = usual_tiles(random.size, random.n, random.batches)[0]
+    return hopper_launch(random.size, random.dtype, random.n, tile=usual, **given)
 
 
 def check_hopper(
@@ -348,10 +344,10 @@ def test_results_that_are_no_box_are_stored_by_threads() -> None:
     tile, plain = usual_tiles(dimensions(pattern_of(8)), 64)
     assert tile.boxed
     assert not plain.boxed
-    assert takes(tile, True, True)
-    assert not takes(tile, True, False)
-    assert takes(plain, True, False)
-    assert not takes(plain, False, True)
+    assert suits_operands(tile, True, True)
+    assert not suits_operands(tile, True, False)
+    assert suits_operands(plain, True, False)
+    assert not suits_operands(plain, False, True)
 
 
 @pytest.mark.parametrize(
@@ -382,10 +378,10 @@ def test_a_problem_that_does_not_suit_the_kernel_has_a_reason(
 
 
 def test_one_tensor_covers_a_batch_without_gaps_only() -> None:
-    assert reaches((3, 32, 8), 8, 256)
-    assert reaches((1, 32, 8), 16, 7)
-    assert not reaches((3, 32, 8), 8, 0)
-    assert not reaches((1, 32, 8), 0, 0)
+    assert is_one_tensor((3, 32, 8), 8, 256)
+    assert is_one_tensor((1, 32, 8), 16, 7)
+    assert not is_one_tensor((3, 32, 8), 8, 0)
+    assert not is_one_tensor((1, 32, 8), 0, 0)
 
 
 def example_map(**changes: Any) -> TensorMap:

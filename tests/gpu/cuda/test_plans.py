@@ -20,7 +20,7 @@ from rbgp_graphs.gpu.cuda.sampled_tensor_core import (
 )
 from rbgp_graphs.gpu.cuda.source import kernel_source
 from rbgp_graphs.gpu.cuda.tables import Dimensions, dimensions, tables
-from rbgp_graphs.gpu.cuda.tensor_core import tensor_core_candidate
+from rbgp_graphs.gpu.cuda.tensor_core import tensor_core_launch, warp_tile
 from rbgp_graphs.products import RBGP4
 from rbgp_graphs.testing.strategies import rbgp4_patterns
 
@@ -78,11 +78,11 @@ def test_every_plan_fits_the_device(
         assert 1 <= launch.constants["RBGP_CHUNK"] <= tile.values
         if launch.fits:
             check(size, launch, limit)
-    warps = tensor_core_candidate(size, dtype, n, batches=batches, capability=(8, 0), **problem)
-    assert warps is None or has_cores
+    warps = warp_tile(size, dtype, n, limit) if has_cores else None
     if warps is not None:
-        check(size, warps, limit)
-        assert warps.threads % 32 == 0
+        launch = tensor_core_launch(size, dtype, n, batches=batches, aligned=aligned, tile=warps)
+        check(size, launch, limit)
+        assert launch.threads % 32 == 0
 
 
 @given(sizes(), columns, limits)
