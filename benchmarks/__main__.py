@@ -1,13 +1,15 @@
 """Run the measurements and write them down: ``python -m benchmarks [SUITE ...]``.
 
 Without a suite all are run that need no GPU. Products go to ``products.json``, where a suite that
-is run again replaces its old results; each other suite has a file of its own. ``gpu`` checks and
+is run again replaces its old results, and all results if they are from another machine or of
+another form; each other suite has a file of its own. ``gpu`` checks and
 measures an NVIDIA GPU; it leaves with 1 if a result is wrong and with 4 if there is no GPU.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import json
 import sys
@@ -16,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu import suite as gpu
+from benchmarks.gpu.device import CudaDevice, why_no_device
+from benchmarks.gpu.worker import SeparateDevice
 from rbgp_graphs.bench import cases, document, machine
 from rbgp_graphs.bench.suites import SUITES
 from rbgp_graphs.gpu.ceilings import measure_ceilings, store_ceilings
@@ -36,7 +40,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="times of each product")
     parser.add_argument("--check-only", action="store_true", help="gpu: time nothing")
     parser.add_argument(
-        "--tune", action="store_true", help="gpu: tune each product first, and peers"
+        "--tune",
+        action="store_true",
+        help="gpu: tune each product first, and peers also with --quick or --minutes",
     )
     parser.add_argument(
         "--sanitize",
@@ -56,7 +62,7 @@ def main() -> None:
         )
     if options.check_only and options.suites != [GPU]:
         parser.error("--check-only goes with the suite gpu alone")
-    reason = gpu.why_no_device() if GPU in options.suites else None
+    reason = why_no_device() if GPU in options.suites else None
     if reason is not None:
         print(f"the suite gpu needs an NVIDIA GPU: {reason}", file=sys.stderr)
         sys.exit(4)
@@ -87,9 +93,8 @@ def measure_products(path: Path, names: tuple[str, ...], quick: bool, rounds: in
             quick=quick,
             say=lambda line: print(f"{time.monotonic() - start:6.0f} s  {line}", flush=True),
         )
-        # What was measured before under another setting does not belong into one file.
         old = [document.read(path)] if path.exists() else []
-        document.write(path, document.merge([*(d for d in old if d["quick"] == quick), found]))
+        document.write(path, document.merge([*old, found]))
     print(f"written: {path}")
 
 
@@ -101,8 +106,10 @@ def measure_gpu(path: Path, options: argparse.Namespace) -> None:
         # Checks alone do not replace times.
         return path if found["cases"] else path.with_name("gpu_check.json")
 
+    # To tune a peer takes a minute or more for each shape.
+    has_time = not options.quick and options.minutes is None
     found = gpu.run(
-        gpu.CudaDevice(tuned=options.tune),
+        SeparateDevice(functools.partial(CudaDevice, tuned=options.tune or has_time)),
         check_only=options.check_only,
         quick=options.quick,
         tuned=options.tune,

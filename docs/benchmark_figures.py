@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from figures import BLUE, GREY, LIGHT, ORANGE, Drawing
 
+from rbgp_graphs.selection.blocking import register_block
+
 Case = dict[str, Any]
 
 GREEN, PURPLE, BROWN, SKY = "#009e73", "#aa4499", "#8c510a", "#56b4e9"
@@ -93,7 +95,8 @@ def draw_benchmarks(results: dict[str, Any], folder: Path) -> None:
     draw_speedup(by_suite["sparsity"], folder / "speedup.svg")
     draw_rate(by_suite["sparsity"], folder / "rate.svg")
     draw_scaling(by_suite["size"], folder / "scaling.svg")
-    draw_row_groups(by_suite["row_group"], results["ceilings"], folder / "row_groups.svg")
+    limits = results["suites"]["row_group"]["ceilings"]
+    draw_row_groups(by_suite["row_group"], limits, folder / "row_groups.svg")
     draw_model(results["cases"], folder / "model.svg")
 
 
@@ -220,9 +223,10 @@ def draw_scaling(cases: list[Case], path: Path) -> None:
 
 def cache_roof(case: Case, limits: dict[str, Any]) -> float:
     """Return the GFLOP/s at which the caches deliver the rows of X for a row group."""
-    rows = min(case["row_group"], limits["register_rows"])
-    gather = max(limits["gather_bytes_per_second"], limits["far_gather_bytes_per_second"])
-    return float(min(limits["operations_per_second"], gather * 2 * rows / 4)) / 1e9
+    vectors = case["columns"] * 4 // limits["vector_bytes"]
+    rows, _ = register_block(case["row_group"], vectors, limits["registers"])
+    caches = limits["level2_bytes_per_second"] * 2 * rows / 4
+    return float(min(limits["operations_per_second"], caches)) / 1e9
 
 
 def draw_row_groups(cases: list[Case], limits: dict[str, Any], path: Path) -> None:

@@ -22,19 +22,36 @@ def write_all(results: Path, target: Path) -> None:
     products = json.loads((results / "products.json").read_text("utf-8"))
     draw_benchmarks(products, target)
     suites = {name: [c for c in products["cases"] if c["suite"] == name] for name in _ROOFLINE}
-    draw_roofline(*suites.values(), products["ceilings"], target / "cpu_roofline.svg")
+    limits = products["suites"]["sparsity"]["ceilings"]
+    draw_roofline(*suites.values(), limits, target / "cpu_roofline.svg")
     write_products(products, target)
 
 
 def machine_line(machine: dict[str, Any]) -> str:
     """Return date, processor and versions as a sentence."""
-    versions = ", ".join(
-        f"{name} {version}" for name, version in machine["versions"].items() if version
-    )
-    return (
-        f"{machine['date'][:10]}, {machine['processor']}, {machine['cores']} cores, "
-        f"Python {machine['python']}, {versions}."
-    )
+    return f"{machine['date'][:10]}, {_hardware(machine)}, {_versions(machine)}."
+
+
+def suites_lines(data: dict[str, Any]) -> list[str]:
+    """Return the machine, and with which versions and by when each suite had been measured."""
+    times: dict[str, dict[str, list[str]]] = {}
+    for name, suite in sorted(data["suites"].items(), key=lambda item: item[1]["date"]):
+        time = suite["date"][:16].replace("T", " ")
+        times.setdefault(_versions(suite), {}).setdefault(time, []).append(name)
+    lines = [f"{_hardware(data['machine'])}."]
+    for versions, by_time in times.items():
+        suites = "; ".join(f"{time} {', '.join(names)}" for time, names in by_time.items())
+        lines += ["", f"{versions}. Suites, measured by (UTC): {suites}."]
+    return lines
+
+
+def _hardware(machine: dict[str, Any]) -> str:
+    return f"{machine['processor']}, {machine['cores']} cores"
+
+
+def _versions(conditions: dict[str, Any]) -> str:
+    packages = (f"{name} {version}" for name, version in conditions["versions"].items() if version)
+    return ", ".join([f"Python {conditions['python']}", *packages])
 
 
 def write_foundation(data: dict[str, Any], target: Path) -> None:
@@ -91,8 +108,8 @@ def write_products(data: dict[str, Any], target: Path) -> None:
         name: write(cases[name]) if name in cases else ["Not yet measured."]
         for name, write in tables.items()
     }
-    lines["machine"] = [machine_line(data["machine"])]
-    lines["targets"] = targets_table(cases["sparsity"], data["ceilings"])
+    lines["machine"] = suites_lines(data)
+    lines["targets"] = targets_table(cases["sparsity"], data["suites"]["sparsity"]["ceilings"])
     lines["roofline"] = roofline_table(cases["sparsity"])
     lines["packing"] = packing_table(cases["sparsity"])
     lines["model"] = model_lines(data)
@@ -277,30 +294,34 @@ def tiles_table(cases: list[Case]) -> list[str]:
 
 
 def objectives_table(cases: list[Case]) -> list[str]:
-    """Return the times of what design chooses for each objective."""
-    columns = ("objective", ">row group", "tile", ">ms", ">predicted, ms")
-    rows = [
-        (
-            f'`"{case["objective"]}"`',
-            case["row_group"],
-            " × ".join(map(str, case["tile"])),
-            milliseconds(case["measurements"][0]["milliseconds"]),
-            milliseconds(case["predicted_milliseconds"]),
-        )
-        for case in cases
-    ]
-    return table(columns, rows)
+    """Return the times of what design chooses for each objective, and how they were predicted."""
+    names = list(dict.fromkeys(case["objective"] for case in cases))
+    layers: dict[tuple[int, float], dict[str, Case]] = {}
+    for case in cases:
+        layers.setdefault((case["rows"], case["sparsity"]), {})[case["objective"]] = case
+    rows = []
+    for (size, sparsity), found in layers.items():
+        times = [
+            f"{milliseconds(found[name]['measurements'][0]['milliseconds'])} "
+            f"({milliseconds(found[name]['predicted_milliseconds'])})"
+            for name in names
+        ]
+        speed = found["speed"]
+        tile = " × ".join(map(str, speed["tile"]))
+        rows.append((size, f"{100 * sparsity:.4g} %", *times, f"{speed['row_group']}, {tile}"))
+    columns = (*(f'>`"{name}"`' for name in names), 'row group and tile for `"speed"`')
+    return table((">rows", ">zeros", *columns), rows)
 
 
 def model_lines(data: dict[str, Any]) -> list[str]:
-    """Return the limits and how far the model is off."""
-    limits = data["ceilings"]
+    """Return the limits that were measured last, and how far the model is off."""
+    limits = max(data["suites"].values(), key=lambda suite: suite["date"])["ceilings"]
     median, largest = model_error(data["cases"])
     columns = ("limit", ">measured")
     rows = (
         ("dense product, float32", f"{limits['operations_per_second'] / 1e9:.0f} GFLOP/s"),
-        ("gather, tile in the first cache", f"{limits['gather_bytes_per_second'] / 1e9:.0f} GB/s"),
-        ("gather, larger tile", f"{limits['far_gather_bytes_per_second'] / 1e9:.0f} GB/s"),
+        ("reads from the second cache", f"{limits['level2_bytes_per_second'] / 1e9:.0f} GB/s"),
+        ("reads from the third cache", f"{limits['level3_bytes_per_second'] / 1e9:.0f} GB/s"),
         ("copy in memory", f"{limits['copy_bytes_per_second'] / 1e9:.1f} GB/s"),
         ("a call", f"{1e6 * limits['call_seconds']:.0f} µs"),
         ("a step to the next tile", f"{1e9 * limits['step_seconds']:.1f} ns"),

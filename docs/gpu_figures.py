@@ -23,26 +23,16 @@ def draw_all(folder: Path) -> None:
     """Draw all figures into `folder`."""
     draw_tile(folder / "tile.svg")
     draw_sharing(folder / "sharing.svg")
+    draw_gathering(folder / "gathering.svg")
     draw_roofline(folder / "roofline.svg")
 
 
 def draw_tile(path: Path) -> None:
     """Draw what a block reads, keeps and writes for one row group of a small pattern."""
-    outer = rg.cyclic_lift(rg.complete(2, 2), 2, [0, 1, 1, 0])
-    inner = rg.cyclic_lift(rg.complete(4, 4), 2, [(u * v) % 2 for u in range(4) for v in range(4)])
-    pattern = rg.RBGP4(outer, (4, 1), inner, (1, 1))
-    u_o, u_i = 1, 5
-    group = [(u_o * 4 + u_r) * 8 + u_i for u_r in range(4)]
+    pattern, group = _small_pattern()
     columns = pattern.row(group[0])
     drawing, top, height = Drawing(900, 500), 60.0, 384.0
-    for x, width, title in (
-        (20, 300, "device memory"),
-        (360, 210, "shared memory"),
-        (610, 130, "registers"),
-        (770, 120, "device memory"),
-    ):
-        drawing.text(x + width / 2, 24, title, size=15)
-        drawing.line(x, 34, x + width, 34)
+    _draw_places(drawing, (20, 300), (360, 210), (610, 130), (770, 120))
     _draw_matrix(drawing, pattern, group, 30, top, height)
     slabs = _draw_operand(drawing, pattern, columns, 180, top, height)
     _draw_stage(drawing, slabs, columns, 370, top)
@@ -61,6 +51,23 @@ def draw_tile(path: Path) -> None:
         _arrow(drawing, x1, y, x2, y)
         drawing.text((x1 + x2) / 2, y - 10, label)
     drawing.save(path, "What a block reads, keeps and writes for one row group")
+
+
+def _small_pattern() -> tuple[rg.RBGP4, list[int]]:
+    """Return a small pattern, and the rows of one of its groups."""
+    outer = rg.cyclic_lift(rg.complete(2, 2), 2, [0, 1, 1, 0])
+    inner = rg.cyclic_lift(rg.complete(4, 4), 2, [(u * v) % 2 for u in range(4) for v in range(4)])
+    u_o, u_i = 1, 5
+    group = [(u_o * 4 + u_r) * 8 + u_i for u_r in range(4)]
+    return rg.RBGP4(outer, (4, 1), inner, (1, 1)), group
+
+
+def _draw_places(drawing: Drawing, *spans: tuple[int, int]) -> None:
+    """Write over parts of a drawing which memory they show, from a product's begin to its end."""
+    titles = ("device memory", "shared memory", "registers", "device memory")
+    for (x, width), title in zip(spans, titles, strict=True):
+        drawing.text(x + width / 2, 24, title, size=15)
+        drawing.line(x, 34, x + width, 34)
 
 
 def _box(drawing: Drawing, x: float, y: float, width: float, height: float, color: str) -> None:
@@ -96,16 +103,17 @@ def _draw_operand(
     x: float,
     top: float,
     height: float,
+    width: float = 130,
 ) -> list[int]:
     """Draw X with the slabs under the tiles that exist, and return where these begin."""
     cell, size = height / pattern.cols, pattern.inner.right
     slabs = sorted({int(column) // size * size for column in columns})
     for start in slabs:
-        _box(drawing, x, top + start * cell, 130, size * cell, LIGHT)
+        _box(drawing, x, top + start * cell, width, size * cell, LIGHT)
     for column in columns:
-        _box(drawing, x, top + int(column) * cell, 130, cell - 1, BLUE)
-    _frame(drawing, x, top, 130, height)
-    drawing.text(x + 65, top + height + 20, "X")
+        _box(drawing, x, top + int(column) * cell, width, cell - 1, BLUE)
+    _frame(drawing, x, top, width, height)
+    drawing.text(x + width / 2, top + height + 20, "X")
     return slabs
 
 
@@ -147,14 +155,7 @@ def draw_sharing(path: Path) -> None:
     """Draw two blocks of a cluster that share X, each with two u_i that share it too."""
     inner = rg.random_biregular(4, 8, 4, rng=2)
     drawing, top = Drawing(900, 450), 60.0
-    for x, width, title in (
-        (20, 160, "device memory"),
-        (250, 290, "shared memory"),
-        (570, 160, "registers"),
-        (762, 126, "device memory"),
-    ):
-        drawing.text(x + width / 2, 24, title, size=15)
-        drawing.line(x, 34, x + width, 34)
+    _draw_places(drawing, (20, 160), (250, 290), (570, 160), (762, 126))
     # X under one v_o: a row for each v_i, a column for each box of 64 columns.
     _draw_slab(drawing, 40, top + 110, 16)
     for box in range(4):
@@ -189,6 +190,55 @@ def draw_sharing(path: Path) -> None:
     drawing.text(562, top + 62, "2")
     drawing.text(751, top + 62, "3")
     drawing.save(path, "How blocks and inner rows share the rows of X under one outer neighbour")
+
+
+def draw_gathering(path: Path) -> None:
+    """Draw how rows of X and of dY become values of the sampled product, for one row group."""
+    pattern, group = _small_pattern()
+    columns = pattern.row(group[0])
+    drawing, top, height = Drawing(900, 480), 60.0, 384.0
+    _draw_places(drawing, (20, 190), (260, 150), (460, 250), (762, 126))
+    cell = height / pattern.rows
+    for row in group:
+        _box(drawing, 30, top + row * cell, 70, cell, ORANGE)
+    _frame(drawing, 30, top, 70, height)
+    drawing.text(65, top + height + 20, "dY")
+    slabs = _draw_operand(drawing, pattern, columns, 130, top, height, 70)
+    for row in range(4):
+        _box(drawing, 270, top + 12 * row, 120, 11, ORANGE)
+    drawing.text(330, top + 68, "a box of dY", size=12)
+    for number, start in enumerate(slabs):
+        y = top + 96 + 122 * number
+        _box(drawing, 270, y, 120, 96, LIGHT)
+        for column in columns:
+            if start <= column < start + 8:
+                _box(drawing, 270, y + 12 * (int(column) - start), 120, 11, BLUE)
+        _frame(drawing, 270, y, 120, 96)
+        drawing.text(330, y + 112, "a slab of X", size=12)
+    for k in range(len(columns)):
+        _box(drawing, 470, top + 150 + 15 * k, 120, 14, BLUE)
+        for u_r in range(4):
+            _box(drawing, 645 + 15 * u_r, top + 150 + 15 * k, 14, 14, ORANGE)
+            _box(drawing, 770 + 13 * k, top + 180 + 13 * u_r, 12, 12, ORANGE)
+    for x, y, lines in (
+        (530, 290, ("rows in the order", "of the values")),
+        (674, 290, ("sums: value", "times row", "of the group")),
+        (822, 250, ("values of the", "rows of a group")),
+    ):
+        for line, words in enumerate(lines):
+            drawing.text(x, top + y + 17 * line, words, size=12)
+    for x1, y1, x2, y2, label in (
+        (214, 190, 256, 190, "1"),
+        (404, 205, 456, 205, "2"),
+        (602, 205, 634, 205, "3"),
+        (718, 205, 758, 205, "4"),
+    ):
+        _arrow(drawing, x1, top + y1, x2, top + y2)
+        drawing.text((x1 + x2) / 2, top + y1 - 10, label)
+    # The products take the rows of dY from where they lie.
+    drawing.line(404, top + 23, 674, top + 23, width=2)
+    _arrow(drawing, 674, top + 23, 674, top + 140)
+    drawing.save(path, "How rows of X are gathered on their way to the values of a row group")
 
 
 def _draw_slab(drawing: Drawing, x: float, y: float, cell: float) -> None:

@@ -9,23 +9,32 @@ import sys
 from pathlib import Path
 
 
-def cache_folder() -> Path:
-    """Return the folder for files that can be made again; it need not exist.
+def cache_folder() -> Path | None:
+    """Return the folder for files that can be made again, or None; it need not exist.
 
-    ``$RBGP_CACHE_DIR`` if set, else ``rbgp_graphs`` in the place that the system has for such
-    files: ``$XDG_CACHE_HOME`` or ``~/.cache``, on macOS ``~/Library/Caches``, on Windows
-    ``%LOCALAPPDATA%``.
+    The one that ``$RBGP_CACHE_DIR`` names (none if that is empty), else ``rbgp_graphs`` in the
+    place that the system has for such files: ``$XDG_CACHE_HOME`` or ``~/.cache``, on macOS
+    ``~/Library/Caches``, on Windows ``%LOCALAPPDATA%``. None if there is no such place.
     """
     chosen = os.environ.get("RBGP_CACHE_DIR")
-    if chosen:
-        return Path(chosen)
+    if chosen is not None:
+        return Path(chosen) if chosen else None
     if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
-    elif sys.platform == "darwin":
-        base = "~/Library/Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "rbgp_graphs"
+        base = os.environ.get("LOCALAPPDATA")
+        return Path(base, "rbgp_graphs") if base else None
+    try:
+        if sys.platform == "darwin":
+            return Path.home() / "Library" / "Caches" / "rbgp_graphs"
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "rbgp_graphs")
+    # Not every user has a home directory.
+    except RuntimeError:
+        return None
+
+
+def cache_file(name: str) -> Path | None:
+    """Return where a file of that name lies in the `cache_folder`, or None."""
+    folder = cache_folder()
+    return None if folder is None else folder / name
 
 
 @functools.cache

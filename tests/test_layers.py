@@ -17,7 +17,7 @@ PACKAGE = Path(rbgp_graphs.__file__).parent
 #: From the bottom to the top; the parts of a row stand side by side.
 LAYERS = (
     ("errors",),
-    ("_machine", "_validation"),
+    ("_machine", "_validation", "_version"),
     ("graph",),
     ("constructions",),
     ("products",),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 import rbgp_graphs as rg
 from rbgp_graphs.gpu import RBGP4Matrix, matmul
+from rbgp_graphs.gpu.cuda.checks import DeviceLostError
 from rbgp_graphs.gpu.cuda.launch import PRECISIONS
 
 #: Integers up to this size are exact in bfloat16 and tf32, and sums of their products in float32.
@@ -90,7 +91,7 @@ def _outcomes(
     try:
         for product, wrong in _wrong_entries(place, pattern, n, dtype, precision):
             yield product, {"wrong": wrong, "problem": None}
-    except MemoryError:
+    except (MemoryError, DeviceLostError):
         raise
     except Exception as error:
         yield "all that follow", {"wrong": None, "problem": f"{type(error).__name__}: {error}"}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -11,10 +13,14 @@ from typing import Any
 TOOLS = ("memcheck", "racecheck", "synccheck")
 #: With what the program ends when it has found something.
 _FOUND = 97
-#: All kernels on small problems. Wrong results are for the checks without a tool to find.
+#: All kernels on small problems, in the process that is watched. Wrong results are for the checks
+#: without a tool to find. Without a pool an array has no neighbour to be written to unseen.
 _PROGRAM = """
+import cupy
 from rbgp_graphs.gpu.cuda import check_kernels
-print(len(check_kernels(dtypes=["float16", "float32"])), "kernels")
+from rbgp_graphs.gpu.cuda.machine import cupy_machine
+cupy.cuda.set_allocator(None)
+print(len(check_kernels(cupy_machine(0), dtypes=["float16", "float32"])), "kernels")
 """
 _LAST_LINES = 40
 
@@ -41,19 +47,22 @@ def run(tool: str, seconds: float, program: str | None = None) -> dict[str, Any]
     if found is None:
         return {"tool": tool, "clean": None, "output": "compute-sanitizer is not installed"}
     command = [found, "--tool", tool, "--error-exitcode", str(_FOUND)]
+    process = subprocess.Popen(
+        [*command, sys.executable, "-c", _PROGRAM],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
     try:
-        done = subprocess.run(
-            [*command, sys.executable, "-c", _PROGRAM],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=seconds,
-        )
+        output, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
+        # The program that the tool has started would go on, and disturb what is timed later.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
         return {"tool": tool, "clean": None, "output": f"not done after {seconds:g} s"}
-    lines = done.stdout.splitlines()[-_LAST_LINES:]
+    lines = output.splitlines()[-_LAST_LINES:]
     # Another exit code is one of the tool itself: it does not run here.
-    clean = {0: True, _FOUND: False}.get(done.returncode)
+    clean = {0: True, _FOUND: False}.get(process.returncode)
     return {"tool": tool, "clean": clean, "output": "\n".join(lines)}

@@ -2,138 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
+import functools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from typing import Any
 
-from benchmarks.gpu import bandwidth, correctness, peers, sanitizer
-from benchmarks.gpu.correctness import Place
-from rbgp_graphs.bench import Case, Peer, machine, make_problem, random_matrix
-from rbgp_graphs.bench.comparison import compare_on
+from benchmarks.gpu import correctness, peers, sanitizer
+from benchmarks.gpu.device import Device
+from rbgp_graphs.bench import Case, machine
 from rbgp_graphs.bench.document import SCHEMA
-from rbgp_graphs.bench.timing import Timer
-from rbgp_graphs.gpu import tune
-from rbgp_graphs.gpu.cuda import KernelCheck, check_kernels
-from rbgp_graphs.gpu.cuda.launch import NUMBER_TYPES, PRECISIONS
-from rbgp_graphs.gpu.cuda.machine import cupy_machine, why_missing
+from rbgp_graphs.gpu.cuda.checks import DeviceLostError
 
-_STATE = "clocks.sm,clocks.max.sm,clocks.mem,power.draw,power.limit,temperature.gpu"
+#: How often something is begun; a kernel that cost the device is switched off the next time.
+_ATTEMPTS = 10
 Say = Callable[[str], None]
-
-
-class Device(Protocol):
-    """What the suite needs of a device; there is one of CUDA, and one in the tests."""
-
-    @property
-    def place(self) -> Place:
-        """Where products are checked."""
-
-    @property
-    def own(self) -> Peer:
-        """The product of this package."""
-
-    @property
-    def peers(self) -> Sequence[Peer]:
-        """What it is compared with."""
-
-    @property
-    def timers(self) -> Sequence[Timer]:
-        """What measures; every case is measured by each."""
-
-    def describe(self) -> dict[str, Any]:
-        """Return what it is, as a JSON-able dict."""
-
-    def check_kernels(self) -> list[KernelCheck]:
-        """Run every kernel."""
-
-    def bandwidth(self) -> list[dict[str, float]]:
-        """Measure how fast buffers of several sizes are read."""
-
-    def sanitize(self, tool: str, seconds: float) -> dict[str, Any]:
-        """Run every kernel under a tool of compute-sanitizer."""
-
-    def tune(self, case: Case) -> dict[str, Any]:
-        """Tune the product of a case, and return what was found as a JSON-able dict."""
-
-
-class CudaDevice:
-    """The first CUDA device of CuPy.
-
-    Parameters
-    ----------
-    tuned : bool
-        Whether peers that can be tuned are.
-
-    Raises
-    ------
-    BackendError
-        If there is none.
-    """
-
-    def __init__(self, *, tuned: bool = False) -> None:
-        from benchmarks.gpu.timing import EventTimer
-
-        self._machine = cupy_machine(0)
-        cupy = self._cupy = self._machine.xp
-        self.place = Place(backend="cupy", put=cupy.asarray, fetch=cupy.asnumpy)
-        self.own = peers.own()
-        self.peers = peers.peers(tuned=tuned)
-        self.timers = (EventTimer(cupy, warm=False), EventTimer(cupy, warm=True))
-
-    @property
-    def _properties(self) -> dict[str, Any]:
-        return dict(self._cupy.cuda.runtime.getDeviceProperties(0))
-
-    def describe(self) -> dict[str, Any]:
-        """Return name, versions, sizes, and clocks and power of this moment."""
-        own = self._properties
-        return {
-            **self._machine.identity,
-            "multiprocessors": int(own["multiProcessorCount"]),
-            "l2_bytes": int(own["l2CacheSize"]),
-            "memory_bytes": int(own["totalGlobalMem"]),
-            "state": device_state(),
-        }
-
-    def check_kernels(self) -> list[KernelCheck]:
-        """Run every kernel of the package on random numbers."""
-        return check_kernels()
-
-    def bandwidth(self) -> list[dict[str, float]]:
-        """Measure how fast buffers of several sizes are read."""
-        own = self._properties
-        multiprocessors = int(own["multiProcessorCount"])
-        return bandwidth.measure(self._cupy, int(own["l2CacheSize"]), multiprocessors)
-
-    def sanitize(self, tool: str, seconds: float) -> dict[str, Any]:
-        """Run every kernel under a tool of compute-sanitizer, in another process."""
-        return sanitizer.run(tool, seconds)
-
-    def tune(self, case: Case) -> dict[str, Any]:
-        """Tune the product of a case, and return what was found as a JSON-able dict."""
-        assert case.product != "layers"
-        [found] = tune(case.pattern, case.columns, dtype=case.dtype, products=[case.product])
-        return {**asdict(found), "gain": found.gain}
-
-
-def why_no_device() -> str | None:
-    """Return why the suite cannot run here, or None if it can."""
-    return why_missing()
-
-
-def device_state() -> dict[str, str] | None:
-    """Return clocks, power and temperature by nvidia-smi, or None where it is not there."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return None
-    command = [program, f"--query-gpu={_STATE}", "--format=csv,noheader", "--id=0"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    values = [value.strip() for value in done.stdout.strip().split(",")]
-    names = _STATE.split(",")
-    return dict(zip(names, values, strict=True)) if len(values) == len(names) else None
 
 
 def cases(*, quick: bool = False) -> Iterator[Case]:
@@ -188,7 +71,7 @@ def check(device: Device, say: Say) -> dict[str, Any]:
         if entry.problem is not None:
             say(f"  WRONG {entry.variant}, {entry.pattern}, {entry.dtype}: {entry.problem}")
     say("products of random integers, against float64")
-    integers = correctness.check_integers(device.place)
+    integers = [case for dtype in correctness.dtypes() for case in _integers(device, dtype, say)]
     wrong = [case for case in integers if case["wrong"] != 0]
     for case in wrong:
         say(f"  WRONG {case}")
@@ -200,6 +83,16 @@ def check(device: Device, say: Say) -> dict[str, Any]:
         "kernels": [asdict(e) for e in kernels],
         "integers": integers,
     }
+
+
+def _integers(device: Device, dtype: Any, say: Say) -> list[dict[str, Any]]:
+    try:
+        found: list[dict[str, Any]] = _repeated(lambda: device.check_products(dtype), say)
+        return found
+    # What is wrong in one dtype must not hide what is right in others.
+    except Exception as error:
+        case = {"pattern": "all", "dtype": dtype.name, "product": "all", "columns": 0}
+        return [{**case, "wrong": None, "problem": f"{type(error).__name__}: {error}"}]
 
 
 def _sanitize(device: Device, seconds: float, say: Say) -> list[dict[str, Any]]:
@@ -262,10 +155,10 @@ def run(
     start = time.monotonic()
     document: dict[str, Any] = {
         "schema": SCHEMA,
-        "machine": {**machine.describe(), "gpu": device.describe()},
-        "backend": device.place.backend,
+        "machine": {**machine.describe(), "gpu": {**device.describe(), "state": device.state()}},
+        "backend": device.backend,
         "quick": quick,
-        "ceilings": None,
+        "suites": {},
         "checks": check(device, say),
         "sanitizers": [],
         "bandwidth": [],
@@ -283,7 +176,12 @@ def run(
         keep(document)
     if check_only:
         return document
-    document["bandwidth"] = device.bandwidth()
+    try:
+        document["bandwidth"] = device.bandwidth()
+    # One measurement that fails must not cost those after it.
+    except Exception as error:
+        document["failed"].append({"case": "bandwidth", "error": f"{error!r}"})
+        say(f"  FAILED: {error!r}")
     for read in document["bandwidth"]:
         rate, size = read["bytes_per_second"] / 1e12, read["buffer_bytes"] / 2**20
         say(f"reads of {size:.0f} MiB, {read['share_of_l2']:g} of the L2: {rate:.2f} TB/s")
@@ -296,30 +194,36 @@ def run(
         say(str(case))
         try:
             if tuned:
-                document["tuned"].append({"case": str(case), **device.tune(case)})
-            document["cases"] += _measure(device, case, rounds, say)
-        # One case that fails must not cost those after it.
+                found = _repeated(functools.partial(device.tune, case), say)
+                document["tuned"].append({"case": str(case), **found})
+            measured = _repeated(functools.partial(device.measure, case, rounds), say)
         except Exception as error:
             document["failed"].append({"case": str(case), "error": f"{error!r}"})
             say(f"  FAILED: {error!r}")
+        else:
+            document["cases"] += measured
+            document["suites"][case.suite] = {**machine.conditions(), "ceilings": None}
+            _say_times(measured, say)
+        # The device has not come to rest yet.
+        document["machine"]["gpu"]["state_after"] = device.state()
         keep(document)
     for line in peers.absent_reasons(document["cases"]):
         say(f"not timed: {line}")
     return document
 
 
-def _measure(device: Device, case: Case, rounds: int, say: Say) -> list[dict[str, Any]]:
-    assert case.product != "layers"
-    precision = case.dtype if case.dtype in PRECISIONS else None
-    matrix = random_matrix(case.pattern, "float32" if precision else case.dtype)
-    problem = replace(
-        make_problem(matrix, case.columns, product=case.product),
-        operand_error=NUMBER_TYPES[case.dtype].operand_error,
-    )
-    found = []
-    for timer in device.timers:
-        compared = compare_on(problem, [device.own, *device.peers], rounds=rounds, timer=timer)
-        for one in compared.measurements:
-            say(f"  {timer.name}: {one.name}: {one.milliseconds:.4f} ms, {one.gflops:.0f} GFLOP/s")
-        found.append({**case.facts(), **compared.as_dict(), "predicted_milliseconds": None})
-    return found
+def _repeated(work: Callable[[], Any], say: Say) -> Any:
+    """Return what some work returns, which begins again if a kernel costs the device."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return work()
+        except DeviceLostError as error:
+            say(f"  once more without a kernel: {error}")
+    return work()
+
+
+def _say_times(measured: Iterable[dict[str, Any]], say: Say) -> None:
+    for found in measured:
+        for one in found["measurements"]:
+            time, rate = f"{one['milliseconds']:.4f} ms", f"{one['gflops']:.0f} GFLOP/s"
+            say(f"  {found['timer']}: {one['name']}: {time}, {rate}")

@@ -6,9 +6,9 @@ import statistics
 from typing import Any
 
 from rbgp_graphs.bench.timing import Call
+from rbgp_graphs.gpu.cuda.event_timing import EventClock
 
-#: More than the L2 of any device, and long enough to fill twice that the host gets ahead: what
-#: is timed is in the queue before the device comes to it, so the host's time is not measured.
+#: More than the L2 of any device. It is filled at least so often before each call.
 _FLUSH_BYTES = 1 << 29
 _FLUSHES = 2
 
@@ -16,8 +16,9 @@ _FLUSHES = 2
 class EventTimer:
     """Measures by two events around a call, on CuPy's current stream.
 
-    Before each call a large buffer is filled, which empties the L2. With `warm` the call is made
-    once after that and not timed, so that the L2 holds what fits of its operands.
+    Before each call a large buffer is filled, which empties the L2, and so often that the host
+    gets ahead of the device (see `EventClock`). With `warm` the call is made once after that and
+    not timed, so that the L2 holds what fits of its operands.
 
     Parameters
     ----------
@@ -36,16 +37,7 @@ class EventTimer:
 
     def seconds(self, call: Call, repeats: int) -> float:
         """Return the mean time of `repeats` calls; waits for the device at the end."""
-        pairs = []
-        for _ in range(repeats):
-            for _ in range(_FLUSHES):
-                self._buffer.fill(0)
-            if self._warm:
-                call()
-            start, stop = self._cuda.Event(), self._cuda.Event()
-            start.record()
-            call()
-            stop.record()
-            pairs.append((start, stop))
-        pairs[-1][1].synchronize()
-        return statistics.fmean(self._cuda.get_elapsed_time(*pair) for pair in pairs) / 1e3
+        clock = EventClock(self._cuda, lambda: self._buffer.fill(0), delays=_FLUSHES)
+        first = call if self._warm else lambda: None
+        pairs = [clock.record(call, first=first) for _ in range(repeats)]
+        return statistics.fmean(map(clock.seconds, pairs))

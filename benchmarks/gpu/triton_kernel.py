@@ -133,14 +133,15 @@ def fastest_configuration(*arguments: Any) -> tuple[int, ...]:
 
 def _try_all(*arguments: Any) -> tuple[int, ...]:
     call: Any = product
-    times = {}
+    times, reason = {}, None
     for configuration in CONFIGURATIONS:
         try:
             times[configuration] = triton.testing.do_bench(
                 lambda chosen=configuration: call(*arguments, chosen), return_mode="median"
             )
-        except (RuntimeError, triton.runtime.errors.OutOfResources):
-            continue
+        # Too little shared memory, or a mistake of the compiler: each version has its own errors.
+        except Exception as error:
+            reason = error
     if not times:
-        raise RuntimeError("no configuration of the Triton kernel fits this device")
+        raise RuntimeError("no configuration of the Triton kernel runs here") from reason
     return min(times, key=lambda one: times[one])

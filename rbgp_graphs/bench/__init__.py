@@ -1,8 +1,8 @@
 """Measurements of products next to their peers, on the same data in the same run.
 
 `compare` times one product, `cases` and `run` whole suites; `rbgp bench` does that on the command
-line. Every result is compared with float64 before it is timed, the peers take turns, and packing
-is counted apart.
+line. Columns of every result are compared with float64 before it is timed, the peers take turns,
+and packing is counted apart.
 """
 
 from rbgp_graphs.bench.comparison import Absent, Comparison, Measurement, compare

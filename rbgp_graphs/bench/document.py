@@ -3,15 +3,17 @@ r"""The results of a run as one JSON document.
 The document is an object with the keys
 
 ``schema``
-    1; it grows when a key changes its meaning or goes away.
+    2; it grows when a key changes its meaning or goes away.
 ``machine``
-    What `rbgp_graphs.bench.machine.describe` returns: date, processor, cores, versions.
+    The ``processor``, the number of ``cores`` and the ``system``.
 ``backend``
     The backend that computed this package's products.
 ``quick``
     Whether the cases are the small ones.
-``ceilings``
-    The measured limits of the device (`rbgp_graphs.selection.Ceilings`), or null.
+``suites``
+    An object with an entry for each suite: ``date`` (UTC) by which it had been measured,
+    ``load_1_minute``, ``python``, ``versions`` of the packages, and ``ceilings``, the limits of
+    the device that were known then (`rbgp_graphs.selection.Ceilings`), or null.
 ``cases``
     A list of objects, one for each case. What the case is: ``suite``, ``rows``, ``cols``,
     ``sparsity``, ``row_group``, ``tile`` (rows and columns of a tile), ``tiles_present`` (the
@@ -21,7 +23,7 @@ The document is an object with the keys
     (1, or the number of layers). How it was measured: ``threads``, ``timer``,
     ``other_load`` (cores that other processes kept busy meanwhile, or null). What was found:
     ``measurements`` and ``absent``, and ``predicted_milliseconds`` (by the cost model from
-    ``ceilings``; null where it has none).
+    the ``ceilings`` of its suite; null where it has none).
 
 An entry of ``measurements`` has the fields of `rbgp_graphs.bench.Measurement`: ``name``, ``kind``
 ("own", "dense", "same pattern", "unstructured", "blocks" or "2:4"), ``milliseconds`` (the median),
@@ -45,8 +47,10 @@ from rbgp_graphs.gpu.backend import choose
 from rbgp_graphs.selection.cost_model import CPU, predicted_seconds, stored_ceilings
 
 #: Version of the documents.
-SCHEMA = 1
+SCHEMA = 2
 
+#: What the suites of one document share.
+_SHARED = ("schema", "machine", "backend", "quick")
 _CASE_KEYS = ("suite", "rows", "cols", "sparsity", "row_group", "columns", "dtype", "measurements")
 
 
@@ -85,7 +89,7 @@ def run(
     """
     chosen = choose(backend).name
     limits = stored_ceilings().get(CPU)
-    found = []
+    suites, found = {}, []
     for case in cases:
         say(str(case))
         comparison = case.measure(rounds=rounds, backend=chosen)
@@ -94,35 +98,53 @@ def run(
             seconds = predicted_seconds(case.pattern, case.columns, dtype=case.dtype, device=limits)
             entry["predicted_milliseconds"] = 1e3 * seconds
         found.append(entry)
+        ceilings = None if limits is None else limits.as_dict()
+        suites[case.suite] = {**machine.conditions(), "ceilings": ceilings}
     return {
         "schema": SCHEMA,
-        "machine": machine.describe(),
+        "machine": machine.hardware(),
         "backend": chosen,
         "quick": quick,
-        "ceilings": None if limits is None else limits.as_dict(),
+        "suites": suites,
         "cases": found,
     }
 
 
 def merge(documents: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Return one document with the cases of several; a suite that comes again replaces the first.
+    """Return one document with the suites of several; one that comes again replaces the first.
 
-    Machine and ceilings are those of the last document.
+    What was measured on another machine, with another backend or in the other form than the last
+    document does not belong into one and is left out.
 
     Examples
     --------
-    >>> old = {"schema": 1, "cases": [{"suite": "size", "n": 1}, {"suite": "dtype", "n": 2}]}
-    >>> new = {"schema": 1, "cases": [{"suite": "size", "n": 3}]}
-    >>> merge([old, new])["cases"]
-    [{'suite': 'dtype', 'n': 2}, {'suite': 'size', 'n': 3}]
+    >>> def of(cores, **suites):
+    ...     found = {"schema": 2, "machine": {"cores": cores}, "backend": "cpu", "quick": False}
+    ...     cases = [{"suite": name, "date": date} for name, date in suites.items()]
+    ...     return {
+    ...         **found,
+    ...         "suites": {c["suite"]: {"date": c["date"]} for c in cases},
+    ...         "cases": cases,
+    ...     }
+    >>> merged = merge([of(4, dtype=1), of(2, size=2, tiles=3), of(2, size=4)])
+    >>> merged["suites"]
+    {'tiles': {'date': 3}, 'size': {'date': 4}}
+    >>> merged["cases"]
+    [{'suite': 'tiles', 'date': 3}, {'suite': 'size', 'date': 4}]
     """
-    merged: dict[str, Any] = {}
+    *earlier, last = documents
+    suites: dict[str, Any] = {}
     cases: list[dict[str, Any]] = []
-    for document in documents:
-        again = {case["suite"] for case in document["cases"]}
+    for document in [*(d for d in earlier if shared(d) == shared(last)), last]:
+        again = document["suites"]
         cases = [case for case in cases if case["suite"] not in again] + document["cases"]
-        merged = {**merged, **document}
-    return {**merged, "cases": cases}
+        suites = {name: suite for name, suite in suites.items() if name not in again} | again
+    return {**last, "suites": suites, "cases": cases}
+
+
+def shared(document: dict[str, Any]) -> dict[str, Any]:
+    """Return what all suites of a document share: schema, machine, backend and form."""
+    return {key: document[key] for key in _SHARED}
 
 
 def read(path: Any) -> dict[str, Any]:
@@ -140,10 +162,14 @@ def read(path: Any) -> dict[str, Any]:
         raise FormatError(f"{place} cannot be read as a benchmark: {error}") from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise FormatError(f"{place} is no benchmark of schema {SCHEMA}")
-    for case in document.get("cases", [None]):
-        missing = [key for key in _CASE_KEYS if not isinstance(case, dict) or key not in case]
-        if missing:
-            raise FormatError(f"{place} has a case without {missing[0]}")
+    missing = [key for key in (*_SHARED, "suites", "cases") if key not in document]
+    for case in document.get("cases", []):
+        missing += [key for key in _CASE_KEYS if not isinstance(case, dict) or key not in case]
+    if missing:
+        raise FormatError(f"{place} is a benchmark without {missing[0]}")
+    unknown = {case["suite"] for case in document["cases"]} - {*document["suites"]}
+    if unknown:
+        raise FormatError(f"{place} does not say when the suite {unknown.pop()} was measured")
     return document
 
 

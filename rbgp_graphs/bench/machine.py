@@ -24,26 +24,37 @@ _PACKAGES = (
 
 
 def describe() -> dict[str, Any]:
-    """Return date, processor, cores, load and versions as a JSON-able dict.
+    """Return what `hardware` and `conditions` return as one dict."""
+    return {**hardware(), **conditions()}
+
+
+def hardware() -> dict[str, Any]:
+    """Return what stays the same on a machine, with the keys processor, cores and system."""
+    return {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def conditions() -> dict[str, Any]:
+    """Return date, load and versions as a JSON-able dict.
 
     Returns
     -------
     dict
-        With the keys date (UTC, ISO 8601), processor, cores, load_1_minute (None where the
-        system does not tell), system, python and versions (None for what is not installed).
+        With the keys date (UTC, ISO 8601), load_1_minute (None where the system does not tell),
+        python and versions (None for what is not installed).
 
     Examples
     --------
     >>> import numpy
-    >>> describe()["versions"]["numpy"] == numpy.__version__
+    >>> conditions()["versions"]["numpy"] == numpy.__version__
     True
     """
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "processor": processor(),
-        "cores": os.cpu_count(),
         "load_1_minute": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
-        "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in _PACKAGES},
     }

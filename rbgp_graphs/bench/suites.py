@@ -194,8 +194,16 @@ def _tiles(quick: bool) -> Iterator[Case]:
 
 
 def _objectives(quick: bool) -> Iterator[Case]:
-    for objective in get_args(Objective):
-        yield Case(suite="objectives", size=1024 if quick else 4096, objective=objective, peers=())
+    for size in (1024,) if quick else (1024, 2048, 4096):
+        for sparsity in (0.9375,) if quick else (0.75, 0.9375):
+            for objective in get_args(Objective):
+                yield Case(
+                    suite="objectives",
+                    size=size,
+                    sparsity=sparsity,
+                    objective=objective,
+                    peers=(),
+                )
 
 
 def _dtype(quick: bool) -> Iterator[Case]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import io
 import os
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 
 import click
 
+from rbgp_graphs._version import package_version
 from rbgp_graphs.cli.bench import bench
 from rbgp_graphs.cli.catalogue import catalogue
 from rbgp_graphs.cli.command import Group
@@ -182,7 +182,7 @@ Exit codes:
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(importlib.metadata.version("rbgp-graphs"), message="%(prog)s %(version)s")
+@click.version_option(package_version(), message="%(prog)s %(version)s")
 def main() -> None:
     """Ramanujan graphs and their products as sparsity patterns.
 

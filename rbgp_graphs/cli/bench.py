@@ -68,9 +68,9 @@ def bench(
 ) -> Result:
     """Time products next to NumPy, SciPy, PyTorch and MKL.
 
-    All suites take some minutes; --quick measures small cases of four of them. Every result is
-    first compared with float64. Peers take turns; packing is counted apart. Peers that are not
-    installed are named with the reason.
+    All suites take some minutes; --quick measures small cases of four of them. Columns of every
+    result are first compared with float64. Peers take turns; packing is counted apart. Peers that
+    are not installed are named with the reason.
     """
     if out is not None:
         check_output(out, force, ".json")

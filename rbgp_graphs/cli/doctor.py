@@ -14,8 +14,10 @@ import numpy as np
 
 import rbgp_graphs as rg
 from rbgp_graphs._machine import usable_cores
+from rbgp_graphs._version import package_version
 from rbgp_graphs.cli import kernels
 from rbgp_graphs.cli.command import Command, examples
+from rbgp_graphs.cli.files import read_rbgp4
 from rbgp_graphs.cli.output import Result, Table, Text, working
 from rbgp_graphs.gpu.cuda import status
 from rbgp_graphs.selection import Ceilings
@@ -51,8 +53,14 @@ _OPTIONAL = (
 
 @click.command(
     cls=Command,
-    epilog=examples("rbgp doctor", "rbgp doctor --measure", "rbgp doctor --gpu --json"),
+    epilog=examples(
+        "rbgp doctor",
+        "rbgp doctor --measure",
+        "rbgp doctor --gpu --json",
+        "rbgp doctor layer.rbgp",
+    ),
 )
+@click.argument("file", required=False)
 @click.option(
     "--measure",
     is_flag=True,
@@ -63,13 +71,15 @@ _OPTIONAL = (
     is_flag=True,
     help="Run every CUDA kernel on random numbers and compare the results.",
 )
-def doctor(measure: bool, gpu: bool) -> Result:
+def doctor(file: str | None, measure: bool, gpu: bool) -> Result:
     """Say what is installed and which backends run.
 
-    Also says which CUDA kernels can be used here and why not the others. Leaves with exit code
-    4 if a package is missing that rbgp-graphs always needs, and with 1 if --gpu has found a kernel
+    Also says which CUDA kernels can be used here and why not the others, and with FILE which of
+    them compute the products of its pattern, also where there is no GPU. Leaves with exit code 4
+    if a package is missing that rbgp-graphs always needs, and with 1 if --gpu has found a kernel
     that is wrong, or none that it could run.
     """
+    pattern = None if file is None else read_rbgp4(file)
     stored_in = _measure() if measure else None
     ceilings = stored_ceilings()
     core = [(name, _version(module, (name,)), use) for module, name, use in _CORE]
@@ -80,10 +90,11 @@ def doctor(measure: bool, gpu: bool) -> Result:
     broken = [name for name, version, _ in core if version is None]
     cuda = status()
     checks = kernels.run_checks(cuda) if gpu else None
+    assigned = None if pattern is None else kernels.assigned(pattern, cuda)
     blas = _blas()
     cores, usable = os.cpu_count(), usable_cores()
     data = {
-        "rbgp_graphs": metadata.version("rbgp-graphs"),
+        "rbgp_graphs": package_version(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "blas": blas,
@@ -97,6 +108,8 @@ def doctor(measure: bool, gpu: bool) -> Result:
         ],
         "cuda_kernels": kernels.as_data(cuda),
         "cuda_checks": None if checks is None else kernels.checks_data(checks),
+        "file": file,
+        "assigned_kernels": None if assigned is None else kernels.assigned_data(assigned),
         "ceilings": {name: limits.as_dict() for name, limits in ceilings.items()},
         "ceilings_file": stored_in,
     }
@@ -122,6 +135,7 @@ def doctor(measure: bool, gpu: bool) -> Result:
         *kernels.kernels_text(cuda),
         *(kernels.checks_text(checks) if gpu else ()),
         *_ceilings_text(ceilings, stored_in),
+        *([] if assigned is None else kernels.assigned_text(str(file), assigned)),
     ]
     if broken:
         text.append(f"Missing, and always needed: pip install {' '.join(broken)}")
@@ -147,8 +161,8 @@ def _ceilings_text(ceilings: Mapping[str, Ceilings], stored_in: str | None) -> l
         (
             name,
             f"{limits.operations_per_second / 1e9:.1f}",
-            f"{limits.gather_bytes_per_second / 1e9:.1f}",
-            f"{limits.far_gather_bytes_per_second / 1e9:.1f}",
+            f"{limits.level2_bytes_per_second / 1e9:.1f}",
+            f"{limits.level3_bytes_per_second / 1e9:.1f}",
             f"{limits.copy_bytes_per_second / 1e9:.1f}",
             f"{1e6 * limits.call_seconds:.1f}",
             f"{1e9 * limits.step_seconds:.1f}",
@@ -158,8 +172,8 @@ def _ceilings_text(ceilings: Mapping[str, Ceilings], stored_in: str | None) -> l
     columns = (
         "limits",
         ">GFLOP/s",
-        ">gather GB/s",
-        ">far GB/s",
+        ">L2 GB/s",
+        ">L3 GB/s",
         ">copy GB/s",
         ">call us",
         ">step ns",

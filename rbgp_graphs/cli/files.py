@@ -20,6 +20,17 @@ def read(path: str) -> rg.encoding.Loaded:
         raise InputError(str(error)) from error
 
 
+def read_rbgp4(path: str) -> rg.RBGP4:
+    """Read a .rbgp file with an RBGP4 pattern; no other has CUDA kernels."""
+    pattern = read(path).obj
+    if not isinstance(pattern, rg.RBGP4):
+        raise rg.ArgumentError(
+            f"{path} holds a {type(pattern).__name__}, expected an RBGP4 pattern such as rbgp "
+            "design writes"
+        )
+    return pattern
+
+
 def read_pattern_or_mask(path: str) -> rg.BipartiteGraph | rg.TensorProduct:
     """Read a .rbgp file, or a mask in any format that `export.read_mask` knows."""
     if Path(path).suffix.lower() == ".rbgp":

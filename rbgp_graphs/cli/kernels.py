@@ -6,9 +6,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+import rbgp_graphs as rg
 from rbgp_graphs.cli.output import Table, Text, working
 from rbgp_graphs.gpu import cuda
-from rbgp_graphs.gpu.cuda import KernelCheck, KernelStatus
+from rbgp_graphs.gpu.cuda import Assignment, KernelCheck, KernelStatus
+from rbgp_graphs.gpu.cuda.machine import cupy_machine
+
+#: Without a device: Hopper, tensor cores as of Ampere and all that is newer, and without those.
+_CAPABILITIES = ((9, 0), (8, 0), (7, 0))
+_COLUMNS = 256
 
 
 def run_checks(kernels: Sequence[KernelStatus]) -> list[KernelCheck] | None:
@@ -40,6 +46,49 @@ def kernels_text(kernels: Sequence[KernelStatus]) -> list[Text]:
         for kernel in kernels
     ]
     return [Table(columns=("CUDA kernel", "runs here", "what it is"), rows=rows)]
+
+
+def assigned(pattern: rg.RBGP4, usable: Sequence[KernelStatus]) -> list[Assignment]:
+    """Return which kernels compute the products of a pattern, on the device or on any."""
+    capabilities: tuple[tuple[int, int], ...] = _CAPABILITIES
+    if any(kernel.usable for kernel in usable):
+        capabilities = (cupy_machine(0).capability,)
+    return [one for each in capabilities for one in cuda.assigned_kernels(pattern, each, _COLUMNS)]
+
+
+def assigned_data(found: Sequence[Assignment]) -> list[dict[str, Any]]:
+    """Return what `assigned` has found as JSON-able objects."""
+    return [{**asdict(one), "capability": _capability(one)} for one in found]
+
+
+def assigned_text(name: str, found: Sequence[Assignment]) -> list[Text]:
+    """Say which kernel computes what, and what of the pattern keeps it from a faster one."""
+    cells: dict[str, dict[tuple[str, str], str]] = {}
+    for one in found:
+        cells.setdefault(one.dtype, {})[_capability(one), one.product] = one.kernel
+    # Dtypes of which the same is to be said share a column.
+    columns: dict[tuple[str, ...], list[str]] = {}
+    for dtype, kernels in cells.items():
+        columns.setdefault((*kernels.values(),), []).append(dtype)
+    places = next(iter(cells.values()))
+    rows = [(*place, *kernels) for place, *kernels in zip(places, *columns, strict=True)]
+    headings = ("device", "product", *map(", ".join, columns.values()))
+    reasons = {
+        f"{one.product}, not {kernel}": reason
+        for one in found
+        if one.dtype == "float16" and one.capability == found[0].capability
+        for kernel, reason in one.misfits.items()
+    }
+    return [
+        f"Kernels for {name} by compute capability, with {_COLUMNS} columns. Later devices than "
+        "9.0 are as 8.0.",
+        Table(columns=headings, rows=rows),
+        *([reasons] if reasons else []),
+    ]
+
+
+def _capability(one: Assignment) -> str:
+    return "{}.{}".format(*one.capability)
 
 
 def checks_text(checks: Sequence[KernelCheck] | None) -> list[Text]:

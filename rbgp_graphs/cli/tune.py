@@ -9,7 +9,7 @@ import click
 
 import rbgp_graphs as rg
 from rbgp_graphs.cli.command import Command, examples
-from rbgp_graphs.cli.files import read
+from rbgp_graphs.cli.files import read_rbgp4
 from rbgp_graphs.cli.output import Result, Table, Text, working
 from rbgp_graphs.gpu import Tuned
 from rbgp_graphs.gpu.cuda.choices import Choice, Choices, choices_file
@@ -72,12 +72,7 @@ def tune(
         raise click.UsageError("give either FILE, to tune its pattern, or --show")
     if file is None:
         return _show()
-    pattern = read(file).obj
-    if not isinstance(pattern, rg.RBGP4):
-        raise rg.ArgumentError(
-            f"{file} holds a {type(pattern).__name__}, expected an RBGP4 pattern such as rbgp "
-            "design writes"
-        )
+    pattern = read_rbgp4(file)
     with working("compiling and timing CUDA kernels"):
         found = rg.gpu.tune(
             pattern,
@@ -86,9 +81,18 @@ def tune(
             products=products or PRODUCTS,
             candidates=candidates,
         )
-    data = {"file": file, "kept_in": str(choices_file()), "products": [_as_data(t) for t in found]}
+    data = {"file": file, "kept_in": _kept_in(), "products": [_as_data(t) for t in found]}
     text: list[Text] = [part for tuned in found for part in _as_text(tuned)]
-    return Result(data=data, text=[*text, {"kept in": str(choices_file())}])
+    return Result(data=data, text=[*text, _place()])
+
+
+def _kept_in() -> str | None:
+    file = choices_file()
+    return None if file is None else str(file)
+
+
+def _place() -> Text:
+    return {"kept in": _kept_in() or "no file, because there is no folder for caches"}
 
 
 def _as_data(tuned: Tuned) -> dict[str, Any]:
@@ -122,11 +126,10 @@ def _as_text(tuned: Tuned) -> list[Text]:
 def _show() -> Result:
     """List what is kept, of all devices and versions."""
     kept = [*Choices(choices_file()).entries().values()]
-    data = {"kept_in": str(choices_file()), "choices": [asdict(choice) for choice in kept]}
-    words = {"kept in": str(choices_file())}
+    data = {"kept_in": _kept_in(), "choices": [asdict(choice) for choice in kept]}
     if not kept:
-        return Result(data=data, text=["Nothing was tuned here yet.", words])
-    return Result(data=data, text=[*map(_row, kept), words])
+        return Result(data=data, text=["Nothing was tuned here yet.", _place()])
+    return Result(data=data, text=[*map(_row, kept), _place()])
 
 
 def _row(choice: Choice) -> Text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ _ALLOWED = "float16, bfloat16, float32 or float64"
 _CPU_DEVICES = (1, 3, 11)
 #: Effort after which two arrays count as overlapping.
 _OVERLAP_WORK = 10_000
+#: Of all arrays of a product, which may be copied with eight bytes for each.
+_MOST_NUMBERS = 2**60 - 1
 
 
 def as_pattern(pattern: Any) -> RBGP4:
@@ -143,6 +146,12 @@ def as_out(
     out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: dict[str, Any]
 ) -> NDArray[Any]:
     """Return `out` if a result can be written to it, or a new array if it is None."""
+    if math.prod(shape) + sum(array.size for array in inputs.values()) > _MOST_NUMBERS:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in inputs.items())
+        raise ArgumentError(
+            f"{shapes} and a result of {shape} are more numbers than memory has addresses for; "
+            "multiply fewer columns at a time"
+        )
     device_array = next((a for a in inputs.values() if not isinstance(a, np.ndarray)), None)
     if device_array is not None:
         on_device: NDArray[Any] = _as_device_out(out, shape, dtype, inputs, device_array)
@@ -151,17 +160,15 @@ def as_out(
         return np.empty(shape, dtype)
     if torch_tensors.is_tensor(out):
         out = as_array("out", out)
-    if not isinstance(out, np.ndarray):
-        raise ArgumentTypeError(f"out is a {type(out).__name__}, expected a NumPy array")
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
+        raise ArgumentTypeError(f"out is a {type(out).__name__}, expected a plain NumPy array")
     if out.shape != shape or out.dtype != dtype:
         raise ArgumentError(
             f"out has shape {out.shape} and dtype {out.dtype}, expected {shape} and {dtype}"
         )
     if not out.flags.writeable:
         raise ArgumentError("out is read-only, expected an array that can be written to")
-    for name, array in inputs.items():
-        if _overlap(out, array):
-            raise ArgumentError(f"out overlaps {name} in memory, expected memory of its own")
+    _check_memory(out, inputs)
     return out
 
 
@@ -185,10 +192,27 @@ def _as_device_out(
         raise ArgumentError(
             f"out has shape {array.shape} and dtype {array.dtype}, expected {shape} and {dtype}"
         )
-    for name, other in inputs.items():
-        if cupy_backend.may_overlap(array, other):
-            raise ArgumentError(f"out overlaps {name} in memory, expected memory of its own")
+    outlines = {name: cupy_backend.outline(other) for name, other in inputs.items()}
+    _check_memory(cupy_backend.outline(array), outlines)
     return array
+
+
+def _check_memory(out: NDArray[Any], inputs: dict[str, NDArray[Any]]) -> None:
+    """Raise unless every entry of `out` has memory that nothing else uses."""
+    for name, array in inputs.items():
+        if _overlap(out, array):
+            raise ArgumentError(f"out overlaps {name} in memory, expected memory of its own")
+    if out.flags.forc:
+        return
+    reach = out.itemsize
+    axes = zip(out.strides, out.shape, strict=True)
+    for step, size in sorted((abs(stride), size) for stride, size in axes if size > 1):
+        if step < reach:
+            raise ArgumentError(
+                f"out with shape {out.shape} and strides {out.strides} overlaps itself in memory, "
+                "expected a place for each entry"
+            )
+        reach += step * (size - 1)
 
 
 def _overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:

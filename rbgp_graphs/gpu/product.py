@@ -33,8 +33,8 @@ def matmul(
         an array on a CUDA device, of CuPy or of what has DLPack, if the values of A lie there.
         A tensor of PyTorch must not require a gradient (see `rbgp_graphs.nn` for layers).
     out : ndarray, shape (rows,) or (..., rows, N), optional
-        Where to write the result, with any strides. It has the dtype of the result and shares
-        no memory with the inputs.
+        Where to write the result, with any strides. It has the dtype of the result, a place for
+        each entry, and shares no memory with the inputs.
     bias : array_like, shape (rows,), optional
         Added to every column, in the precision of the sums. Its dtype does not change the
         dtype of the result.
@@ -64,10 +64,12 @@ def matmul(
     ArgumentTypeError
         If `A` is not an `RBGP4Matrix`, or an array does not hold real numbers.
     ArgumentError
-        If a shape does not fit, the activation or the precision is unknown, or `out` cannot hold
-        the result.
+        If a shape does not fit, the activation or the precision is unknown, `out` cannot hold
+        the result, or memory has too few addresses for all numbers.
     BackendError
         If the backend is unknown or does not run here, or the arrays lie in different places.
+    MemoryError
+        If there is not enough memory for the result or for copies of the operands.
 
     Examples
     --------

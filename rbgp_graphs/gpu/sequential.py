@@ -47,10 +47,12 @@ class Sequential:
     Raises
     ------
     ArgumentTypeError
-        If a layer is something else.
+        If `layers` or a layer is something else.
     ArgumentError
         If there is no layer, the shapes of neighbouring layers do not fit, or a bias, an
         activation or the precision is not allowed.
+    BackendError
+        If the backend is unknown or does not run here.
 
     Notes
     -----
@@ -76,8 +78,14 @@ class Sequential:
         backend: str = "auto",
         precision: Literal["tf32"] | None = None,
     ) -> None:
+        if not isinstance(layers, Iterable):
+            raise ArgumentTypeError(
+                f"layers is a {type(layers).__name__}, expected matrices or tuples (A, bias, "
+                "activation), from the first to the last"
+            )
         self._layers = tuple(_as_layer(k, layer) for k, layer in enumerate(layers))
         check_precision(precision)
+        choose(backend)
         self._backend, self._precision = backend, precision
         self._buffers = threading.local()
         if not self._layers:
@@ -127,7 +135,7 @@ class Sequential:
         ArgumentError
             If the shape does not fit, or `out` cannot hold the result.
         BackendError
-            If the backend is unknown or does not run here, or the arrays lie in different places.
+            If the arrays lie in different places, or where the backend does not compute.
         """
         operand = as_array("X", X)
         rows, cols = self.shape

@@ -48,8 +48,9 @@ class RBGP4Linear(CompactWeight):
     Notes
     -----
     float16 and bfloat16 are accumulated in float32. Inside `torch.autocast` the layer computes
-    in its dtype, as `torch.nn.Linear` does. The `state_dict` holds the pattern too, as a row of
-    bytes; loading it sets the pattern. Nothing in it is pickled.
+    in its dtype, as `torch.nn.Linear` does. On a GPU float32 is rounded to TF32 where PyTorch's own
+    products are: see `torch.set_float32_matmul_precision`. The `state_dict` holds the pattern too,
+    as a row of bytes; loading it sets the pattern. Nothing in it is pickled.
 
     Examples
     --------

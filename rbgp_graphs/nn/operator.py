@@ -19,7 +19,7 @@ from __future__ import annotations
 import base64
 import functools
 import importlib.util
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -98,7 +98,8 @@ def _product(
     offset = None if bias is None else _as_operand(bias, target.dtype)
     with stream_of(x):
         matrix = RBGP4Matrix(decode_pattern(pattern), _as_operand(values, target.dtype))
-        matmul(matrix.T if transposed else matrix, operand, out=out, bias=offset)
+        own = matrix.T if transposed else matrix
+        matmul(own, operand, out=out, bias=offset, precision=_precision(x.device.type))
     if target is not result:
         result.copy_(target)
     return result
@@ -156,7 +157,7 @@ def _sampled(y: torch.Tensor, x: torch.Tensor, pattern: str, features_last: bool
     unused = target.new_zeros(()).expand(target.shape)
     with stream_of(x):
         matrix = RBGP4Matrix(decoded, _as_operand(unused, target.dtype))
-        matrix.sampled_matmul(left, right, out=out)
+        matrix.sampled_matmul(left, right, out=out, precision=_precision(x.device.type))
     if target is not result:
         result.copy_(target)
     return result
@@ -197,6 +198,17 @@ def _knows_bfloat16(kind: str) -> bool:
         return False
     # CuPy has it since version 14.
     return kind == "cpu" or int(require("cupy", "gpu-cu13").__version__.partition(".")[0]) >= 14
+
+
+def _precision(kind: str) -> Literal["tf32"] | None:
+    """Return what float32 may be rounded to on a kind of device: what PyTorch's own products do."""
+    if kind != "cuda":
+        return None
+    setting: Any = torch.backends.cuda.matmul
+    # PyTorch 2.9 has a new setting, and refuses to read the old one once the new one is used.
+    allowed = getattr(setting, "fp32_precision", None)
+    is_allowed = setting.allow_tf32 if allowed is None else allowed == "tf32"
+    return "tf32" if is_allowed else None
 
 
 # Gradients ----------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ from rbgp_graphs.spectral.bounds import ramanujan_bound
 
 #: Rows and columns of a tile that keep the activation tile and its tables in fast memory.
 _TILE_ROWS, _TILE_COLS = (32, 256), (16, 128)
+#: Larger row groups are not considered unless they are asked for.
+_LARGEST_ROW_GROUP = 128
 #: Random factors with more edges take too long to draw and to verify.
 _LARGEST_RANDOM_FACTOR = 1 << 20
 
@@ -123,14 +125,17 @@ class Candidate:
         rows, cols = self.tile_shape
         return low_rows <= rows <= high_rows and low_cols <= cols <= high_cols
 
+    @property
+    def speed_order(self) -> tuple[float, float, int, int]:
+        """What fast candidates come first by: time, ratio, small tables, then large row groups."""
+        return self.seconds, self.ratio, self.index_bytes, -self.row_group
+
     def timed(self, columns: int, dtype: str, ceilings: Ceilings) -> Candidate:
         """Return the candidate with the time that the cost model predicts."""
         seconds = seconds_of_sizes(
-            shape=self.shape,
-            row_degree=self.row_degree,
+            outer=self.outer,
+            tile=(self.inner[0], self.tile_shape[1], self.inner[2] * self.block[1]),
             row_group=self.row_group,
-            tile_cols=self.tile_shape[1],
-            steps=self.outer[0] * self.outer[2] * self.inner[0],
             columns=columns,
             dtype=dtype,
             ceilings=ceilings,
@@ -169,6 +174,12 @@ class Candidate:
             "index_bytes": self.index_bytes,
             "pareto": self.pareto,
         }
+
+
+def row_groups(rows: int, block: tuple[int, int]) -> tuple[int, ...]:
+    """Return the row groups that a layer can have, up to 128, the largest first."""
+    found = (d for d in divisors(rows) if d <= _LARGEST_ROW_GROUP and d % block[0] == 0)
+    return tuple(found)[::-1]
 
 
 def splits(

@@ -1,18 +1,29 @@
 r"""The time that a product with a pattern takes on a device, from a few measured limits.
 
-With m x n the shape, z the nonzeros, g the row group and N the columns of the operand, and with
-the limits of `Ceilings`:
+A product of a matrix with N columns is made panel by panel: each has as many columns as fit the
+registers next to each other, and rows of B bytes. With R rows of sums in registers, g rows that
+share their columns (the row group, or all rows of a tile whose inner graph is complete), and z
+nonzeros:
 
-- The sums need :math:`2 z N` operations at the rate of the multiply-add units.
-- The kernel keeps the sums of up to R rows of a group in registers and loads a row of the operand
-  once for them: :math:`z N / \min(g, R)` numbers, from the first cache if the rows of a tile fit
-  there, else from the second.
-- The two run at the same time, so the longer counts.
+- The sums need :math:`2 z N` operations, at the rate of the multiply-add units.
+- A row of the panel is read once for R rows of sums: :math:`z N / R` numbers in all. Where it comes
+  from is a matter of how much else was read in between. One row of tiles reads the rows of its
+  tiles again and again, a *slice* of the panel. The first time they come from what is left of the
+  whole panel. Of a working set of w bytes, a cache of C bytes is assumed to lack the share w / C.
+  That is too much for columns that are spread evenly, and right for the usual ones: they have
+  equal distances, so they fall on a few sets of a cache and displace each other.
+- What the first cache lacks comes from the second, what the second lacks from the third, each at
+  its rate. All this happens while the sums are computed, but not without hindrance: the three
+  times count as the root of the sum of their squares, which lies between the longest and the sum.
+- With few rows in registers, only some tiles are multiplied at once so that the first cache holds
+  their rows; then the sums go to the second cache and come back for each of these parts.
 - Values, operand and result cross the memory once.
-- Each step over the neighbours of a tile costs a little of its own, as does each call.
+- Going to the next tile costs each block of rows a little, because X goes on somewhere else, and so
+  does each call.
 
-N counts in whole vectors. The model does not know how the caches are shared, nor how a kernel
-is compiled; the documentation shows it next to measured times.
+The model does not know how threads share the last cache, nor that a processor's speed changes.
+Measured times of patterns with like times differ by some hundredths from what it says; the
+documentation shows it next to them.
 """
 
 from __future__ import annotations
@@ -23,16 +34,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from rbgp_graphs._machine import cache_folder, machine_id
+from rbgp_graphs._machine import cache_file, machine_id
 from rbgp_graphs._validation import as_int
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
 from rbgp_graphs.products import RBGP4
+from rbgp_graphs.selection.blocking import register_block, tiles_at_once
 
 #: The name under which the limits of the host's processor are stored.
 CPU = "cpu"
 #: Bytes of a number, and of one in a sum.
 _ITEM_BYTES = {"float16": (2, 4), "bfloat16": (2, 4), "float32": (4, 4), "float64": (8, 8)}
-_SCHEMA = 1
+_SCHEMA = 2
 _FILE_NAME = "ceilings.json"
 
 
@@ -48,22 +60,18 @@ class Ceilings:
         Threads that the limits hold for.
     operations_per_second : float
         Multiplications and additions in float32, from the dense product; float64 has half.
-    gather_bytes_per_second : float
-        Rows of an operand read into registers where a tile fits the cache next to them.
-    far_gather_bytes_per_second : float
-        The same where a tile does not fit.
+    level2_bytes_per_second, level3_bytes_per_second : float
+        Rows of an operand that products read from the second and from the third cache.
     copy_bytes_per_second : float
         Bytes read plus bytes written, by a copy of a large array.
     call_seconds : float
         What a product takes that has nothing to do.
     step_seconds : float
-        What a thread takes to go to the next tile of a row of tiles.
-    register_rows : int
-        R, the most rows whose sums are kept in registers.
+        What a thread takes to go on with the next tile, for a block of rows in registers.
     registers, vector_bytes : int
         Number and size of the vector registers.
-    near_bytes : int
-        Size of the cache next to the registers.
+    level1_bytes, level2_bytes : int
+        Sizes of the caches of a core.
     measured : str or None
         When and with what they were measured, or None for assumed limits.
     """
@@ -71,15 +79,15 @@ class Ceilings:
     device: str
     threads: int
     operations_per_second: float
-    gather_bytes_per_second: float
-    far_gather_bytes_per_second: float
+    level2_bytes_per_second: float
+    level3_bytes_per_second: float
     copy_bytes_per_second: float
     call_seconds: float
     step_seconds: float
-    register_rows: int = 8
     registers: int = 32
     vector_bytes: int = 64
-    near_bytes: int = 32768
+    level1_bytes: int = 1 << 15
+    level2_bytes: int = 1 << 20
     measured: str | None = None
 
     def __post_init__(self) -> None:
@@ -105,12 +113,12 @@ class Ceilings:
 DEFAULT = Ceilings(
     device="default",
     threads=2,
-    operations_per_second=2.0e11,
-    gather_bytes_per_second=7e10,
-    far_gather_bytes_per_second=3e10,
+    operations_per_second=2.3e11,
+    level2_bytes_per_second=1.7e11,
+    level3_bytes_per_second=4.5e10,
     copy_bytes_per_second=1.5e10,
-    call_seconds=4e-5,
-    step_seconds=1e-8,
+    call_seconds=5e-5,
+    step_seconds=5e-9,
 )
 
 
@@ -153,12 +161,12 @@ def predicted_seconds(
     """
     if not isinstance(pattern, RBGP4):
         raise ArgumentTypeError(f"pattern is a {type(pattern).__name__}, expected an RBGP4")
+    outer_degree = pattern.outer.neighbor_table.shape[1]
+    tile_degree = pattern.row_degree // max(1, outer_degree)
     return seconds_of_sizes(
-        shape=pattern.shape,
-        row_degree=pattern.row_degree,
+        outer=(*pattern.outer.shape, outer_degree),
+        tile=(pattern.inner.left, pattern.tile_shape[1], tile_degree),
         row_group=pattern.row_group,
-        tile_cols=pattern.tile_shape[1],
-        steps=pattern.outer.num_edges * pattern.inner.left,
         columns=as_int("columns", columns, minimum=0),
         dtype=dtype,
         ceilings=ceilings_of(device),
@@ -167,42 +175,67 @@ def predicted_seconds(
 
 def seconds_of_sizes(
     *,
-    shape: tuple[int, int],
-    row_degree: int,
+    outer: tuple[int, int, int],
+    tile: tuple[int, int, int],
     row_group: int,
-    tile_cols: int,
-    steps: int,
     columns: int,
     dtype: str,
     ceilings: Ceilings,
 ) -> float:
-    """Return the predicted time from sizes alone; `steps` counts the tiles of all row groups."""
+    """Return the predicted time from sizes alone.
+
+    Parameters
+    ----------
+    outer : (int, int, int)
+        Rows of tiles, columns of tiles, and tiles with nonzeros in a row of tiles.
+    tile : (int, int, int)
+        Row groups and columns of a tile, and nonzeros of a row in it.
+    row_group : int
+        Rows of a group.
+    columns, dtype, ceilings
+        As for `predicted_seconds`.
+    """
     if dtype not in _ITEM_BYTES:
         raise ArgumentError(f"dtype is {dtype!r}, expected one of {', '.join(_ITEM_BYTES)}")
-    rows, cols = shape
     stored_bytes, sum_bytes = _ITEM_BYTES[dtype]
-    lanes = max(1, ceilings.vector_bytes // sum_bytes)
-    width = -(-columns // lanes) * lanes
-    row_blocks = -(-row_group // ceilings.register_rows)
-    block_rows = -(-row_group // row_blocks)
-    operations = 2 * rows * row_degree * width * (sum_bytes / 4)
-    gathered = rows // row_group * row_blocks * row_degree * width * sum_bytes
+    (tile_rows, tile_columns, outer_degree), (groups, tile_cols, tile_degree) = outer, tile
+    rows, cols = tile_rows * groups * row_group, tile_columns * tile_cols
+    row_degree = outer_degree * tile_degree
     moved = stored_bytes * (rows * row_degree + (rows + cols) * columns)
-    # The registers hold this many vectors of each row, the operand's own and a value.
-    vectors = max(1, min(8, (ceilings.registers - 1) // (block_rows + 1)))
-    passes = -(-width // (vectors * lanes))
-    is_near = tile_cols * min(vectors * lanes, width) * sum_bytes <= ceilings.near_bytes
-    gather_rate = (
-        ceilings.gather_bytes_per_second if is_near else ceilings.far_gather_bytes_per_second
+    seconds = ceilings.call_seconds + moved / ceilings.copy_bytes_per_second
+    if not row_degree or not columns:
+        return seconds
+    if tile_degree == tile_cols:
+        row_group, groups = row_group * groups, 1
+    # Panels and blocks.
+    vectors_wanted = -(-columns * sum_bytes // ceilings.vector_bytes)
+    block_rows, vectors = register_block(row_group, vectors_wanted, ceilings.registers)
+    row_bytes = vectors * ceilings.vector_bytes
+    blocks = -(-row_group // block_rows)
+    lists = tile_rows * groups * -(-vectors_wanted // vectors)
+    at_once = tiles_at_once(
+        block_rows, outer_degree, tile_degree, tile_cols * row_bytes, ceilings.level1_bytes
     )
+    # Work and traffic.
+    operations = 2 * rows * row_degree * vectors_wanted * ceilings.vector_bytes / 4
+    reads = lists * blocks * row_degree * row_bytes
+    first_reads = min(lists * row_degree, lists // groups * outer_degree * tile_cols) * row_bytes
+    slice_bytes, panel_bytes = at_once * tile_cols * row_bytes, cols * row_bytes
+
+    def lacked(cache_bytes: int) -> float:
+        again = (reads - first_reads) * min(1.0, slice_bytes / cache_bytes)
+        return again + first_reads * min(1.0, panel_bytes / cache_bytes)
+
+    sums = lists * blocks * (-(-outer_degree // at_once) - 1) * 2 * block_rows * row_bytes
     return (
-        ceilings.call_seconds
-        + max(
+        seconds
+        + math.hypot(
             operations / ceilings.operations_per_second,
-            gathered / gather_rate,
+            lacked(ceilings.level1_bytes) / ceilings.level2_bytes_per_second,
+            lacked(ceilings.level2_bytes) / ceilings.level3_bytes_per_second,
         )
-        + moved / ceilings.copy_bytes_per_second
-        + steps * row_blocks * passes * ceilings.step_seconds / ceilings.threads
+        + sums / ceilings.level2_bytes_per_second
+        + lists * blocks * outer_degree * ceilings.step_seconds / ceilings.threads
     )
 
 
@@ -249,8 +282,11 @@ def stored_ceilings() -> dict[str, Ceilings]:
 
     A file that is damaged, or comes from another machine, counts as absent.
     """
+    path = cache_file(_FILE_NAME)
+    if path is None:
+        return {}
     try:
-        document = json.loads((cache_folder() / _FILE_NAME).read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"))
         if document["schema"] != _SCHEMA or document["machine"] != machine_id():
             return {}
         return {name: Ceilings(**record) for name, record in document["devices"].items()}
@@ -259,11 +295,23 @@ def stored_ceilings() -> dict[str, Ceilings]:
 
 
 def document_with(name: str, ceilings: Ceilings) -> tuple[str, str]:
-    """Return the file to write, and its text, so that `stored_ceilings` has one more device."""
+    """Return the file to write, and its text, so that `stored_ceilings` has one more device.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no folder for such files.
+    """
+    path = cache_file(_FILE_NAME)
+    if path is None:
+        raise ArgumentError(
+            "there is no folder to keep the limits in; name one with the environment variable "
+            "RBGP_CACHE_DIR"
+        )
     devices = {**stored_ceilings(), name: ceilings}
     document: Mapping[str, Any] = {
         "schema": _SCHEMA,
         "machine": machine_id(),
         "devices": {key: value.as_dict() for key, value in devices.items()},
     }
-    return str(cache_folder() / _FILE_NAME), json.dumps(document, indent=1) + "\n"
+    return str(path), json.dumps(document, indent=1) + "\n"

@@ -10,23 +10,16 @@ from typing import Any, Literal, get_args
 from rbgp_graphs._validation import as_fraction_of_one, as_int
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, InfeasibleError
 from rbgp_graphs.products import RBGP4
-from rbgp_graphs.selection.candidates import Candidate, splits
+from rbgp_graphs.selection.candidates import Candidate, row_groups, splits
 from rbgp_graphs.selection.cost_model import Ceilings, ceilings_of
 from rbgp_graphs.selection.feasible import is_connectable, nearest_degrees
 
 Objective = Literal["balanced", "gap", "speed", "size"]
 
-#: Row groups that each objective tries, the preferred one first.
-_ROW_GROUPS: dict[str, tuple[int, ...]] = {
-    "gap": (1,),
-    "balanced": (4, 2, 1),
-    "speed": (128, 64, 32, 16, 8, 4, 2, 1),
-    "size": (128, 64, 32, 16, 8, 4, 2, 1),
-}
+#: Row groups that an objective tries, the preferred one first; the others try all.
+_ROW_GROUPS: dict[str, tuple[int, ...]] = {"gap": (1,), "balanced": (4, 2, 1)}
 #: Structure is worth it only up to this sigma2/sigma1.
 _GOOD_RATIO = 0.75
-#: Predicted times that differ by less than this share are the same: the model is no better.
-_SAME_TIME = 0.05
 #: The product whose time "speed" minimises.
 _COLUMNS, _DTYPE = 256, "float32"
 #: A sparsity is met exactly if the degrees are whole up to this share of the size.
@@ -59,8 +52,8 @@ def design(
         sigma2/sigma1 among patterns with tiles that fit fast memory, and four rows that share
         their indices, or fewer where sigma2/sigma1 would exceed 0.75. "speed": the shortest
         product with 256 columns that the cost model predicts, among patterns with tiles that fit
-        fast memory and sigma2/sigma1 up to 0.75; among times that differ by less than 5 % the
-        smallest sigma2/sigma1. "size": the smallest index tables, with sigma2/sigma1 up to 0.75.
+        fast memory and sigma2/sigma1 up to 0.75; of equal times the one with the smallest
+        sigma2/sigma1. "size": the smallest index tables, with sigma2/sigma1 up to 0.75.
     row_group : int, optional
         Number of rows that share one column list, instead of what the objective prefers.
     block : (int, int), optional
@@ -113,7 +106,7 @@ def design(
     if not isinstance(twist, bool):
         raise ArgumentTypeError(f"twist is {twist!r}, expected True or False")
     block = as_block(block)
-    groups = _ROW_GROUPS[objective]
+    groups = _ROW_GROUPS.get(objective) or row_groups(rows, block)
     if row_group is not None:
         groups = (as_row_group(row_group, rows, block),)
     ceilings = ceilings_of(device)
@@ -148,9 +141,8 @@ def _fastest(found: list[Candidate], ceilings: Ceilings) -> Candidate:
     if not good:
         return min(found, key=lambda c: c.ratio)
     fitting = [c for c in good if c.fits_tile] or good
-    timed = [c.timed(_COLUMNS, _DTYPE, ceilings) for c in fitting]
-    shortest = min(c.seconds for c in timed)
-    return min((c for c in timed if c.seconds <= (1 + _SAME_TIME) * shortest), key=_by_ratio)
+    timed = (c.timed(_COLUMNS, _DTYPE, ceilings) for c in fitting)
+    return min(timed, key=lambda c: c.speed_order)
 
 
 def _good(found: list[Candidate]) -> list[Candidate]:

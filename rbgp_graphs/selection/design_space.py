@@ -7,12 +7,10 @@ from dataclasses import replace
 
 from rbgp_graphs._validation import as_int
 from rbgp_graphs.errors import ArgumentTypeError
-from rbgp_graphs.selection.candidates import Candidate, divisors, splits
+from rbgp_graphs.selection.candidates import Candidate, splits
+from rbgp_graphs.selection.candidates import row_groups as all_row_groups
 from rbgp_graphs.selection.cost_model import Ceilings, ceilings_of
 from rbgp_graphs.selection.design import as_block, as_layer, as_row_group, exact_degree, no_split
-
-#: Larger row groups are not listed unless they are asked for.
-_LARGEST_ROW_GROUP = 128
 
 
 def design_space(
@@ -51,8 +49,8 @@ def design_space(
     Returns
     -------
     tuple of Candidate
-        Sorted by predicted time, then by sigma2/sigma1. Candidates are *Pareto-optimal* if no
-        other is at least as good in normalised gap, time and index bytes and better in one;
+        Sorted by predicted time, of equal times by sigma2/sigma1. Candidates are *Pareto-optimal*
+        if no other is at least as good in normalised gap, time and index bytes and better in one;
         ``candidate.build()`` makes the pattern.
 
     Raises
@@ -91,14 +89,14 @@ def design_space(
     ]
     if not found:
         raise no_split((rows, cols), share, groups, block)
-    return tuple(_mark(sorted(found, key=lambda c: (c.seconds, c.ratio, c.index_bytes))))
+    return tuple(_mark(sorted(found, key=lambda c: c.speed_order)))
 
 
 def _as_row_groups(
     row_groups: Iterable[int] | None, rows: int, block: tuple[int, int]
 ) -> tuple[int, ...]:
     if row_groups is None:
-        return tuple(d for d in divisors(rows) if d <= _LARGEST_ROW_GROUP and d % block[0] == 0)
+        return all_row_groups(rows, block)
     try:
         given = tuple(row_groups)
     except TypeError:

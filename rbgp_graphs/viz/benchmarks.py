@@ -245,13 +245,22 @@ def _roofline_panel(points: list[Point], document: Mapping[str, Any], suffix: st
 
 
 def _ceilings(document: Mapping[str, Any]) -> tuple[float, float]:
-    """Return the operations and the bytes of the machine, in 10**9 a second, or 0."""
-    found = document.get("ceilings")
-    if not isinstance(found, Mapping):
-        return 0.0, 0.0
-    values = (found.get(f"{name}_per_second") for name in ("operations", "copy_bytes"))
-    rate, width = (v / 1e9 if isinstance(v, (int, float)) and v > 0 else 0.0 for v in values)
-    return rate, width
+    """Return the most operations and bytes known to a suite, in 10**9 a second, or 0."""
+    found = [suite.get("ceilings") for suite in _suites(document)]
+    known = [limits for limits in found if isinstance(limits, Mapping)]
+
+    def most(name: str) -> float:
+        values = (limits.get(name) for limits in known)
+        return max((v / 1e9 for v in values if isinstance(v, (int, float)) and v > 0), default=0.0)
+
+    return most("operations_per_second"), most("copy_bytes_per_second")
+
+
+def _suites(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what a document says about its suites."""
+    suites = document.get("suites")
+    found = suites.values() if isinstance(suites, Mapping) else ()
+    return [suite for suite in found if isinstance(suite, Mapping)]
 
 
 #: Of each suite that varies a number: the title of its panel, that of the axis, and the number.
@@ -300,8 +309,9 @@ def _describe(points: list[Point], document: Mapping[str, Any]) -> str:
         gpu = machine.get("gpu")
         names = [machine.get("processor"), gpu.get("device") if isinstance(gpu, Mapping) else gpu]
         parts = [str(name) for name in names if name]
-        date = str(machine.get("date", ""))[:10]
-        sentences.append(f"Measured on {', '.join(parts) or 'an unnamed machine'}, {date}.")
+        dates = sorted({str(suite.get("date", ""))[:10] for suite in _suites(document)})
+        where = ", ".join([", ".join(parts) or "an unnamed machine", " and ".join(dates)])
+        sentences.append(f"Measured on {where.removesuffix(', ')}.")
     forward = forward_points(points)
     dtypes = sorted({p.dtype for p in forward if p.suite == "sparsity"})
     for dtype in dtypes:

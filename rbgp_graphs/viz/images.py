@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from rbgp_graphs._validation import as_int, require
+from rbgp_graphs._version import package_version
 from rbgp_graphs.encoding.atomic import as_path, write_file
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, MissingDependencyError
 from rbgp_graphs.viz import theme as style
@@ -90,7 +90,7 @@ def save(
     scale = as_int("scale", scale, minimum=1, maximum=8)
     if suffix == ".html":
         title = figure.layout.title.text or "Figure"
-        footer = f"Written by rbgp-graphs {metadata.version('rbgp-graphs')}."
+        footer = f"Written by rbgp-graphs {package_version()}."
         content = render(title, [Section(title, figure=figure)], footer)
     elif suffix == ".json":
         content = figure.to_json().encode()

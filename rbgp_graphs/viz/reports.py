@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from rbgp_graphs import spectral
+from rbgp_graphs._version import package_version
 from rbgp_graphs.encoding.atomic import as_path, write_file
 from rbgp_graphs.errors import ArgumentTypeError
 from rbgp_graphs.graph import BipartiteGraph
@@ -101,7 +101,7 @@ def report(
     page = render(
         title or summary.headline(subject),
         (*_own_sections(subject, verdict), *sections),
-        f"Written by rbgp-graphs {metadata.version('rbgp-graphs')}. "
+        f"Written by rbgp-graphs {package_version()}. "
         f"SHA-256 of the structure: {subject.digest}",
     )
     write_file(target, [page], overwrite=overwrite)

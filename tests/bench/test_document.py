@@ -32,7 +32,10 @@ def test_a_run_says_what_was_measured_with_what(measured: Ceilings) -> None:
     found = run([SMALL], rounds=2, say=said.append)
     assert len(said) == 1
     assert found == json.loads(json.dumps(found, allow_nan=False))
-    assert found["ceilings"] == measured.as_dict()
+    assert {*found["machine"]} == {"processor", "cores", "system"}
+    assert {*found["suites"]} == {"sparsity"}
+    assert found["suites"]["sparsity"]["ceilings"] == measured.as_dict()
+    assert found["suites"]["sparsity"]["versions"]["numpy"]
     (case,) = found["cases"]
     assert (case["rows"], case["cols"], case["row_group"], case["columns"]) == (64, 64, 4, 8)
     assert (case["sparsity"], case["nnz"], case["layers"]) == (0.75, 1024, 1)
@@ -47,7 +50,7 @@ def test_without_measured_limits_nothing_is_predicted(
 ) -> None:
     monkeypatch.setenv("RBGP_CACHE_DIR", str(tmp_path))
     found = run([SMALL], rounds=1)
-    assert found["ceilings"] is None
+    assert found["suites"]["sparsity"]["ceilings"] is None
     assert found["cases"][0]["predicted_milliseconds"] is None
 
 
@@ -59,28 +62,52 @@ def test_a_document_comes_back_from_its_file(tmp_path: Path) -> None:
         document.write(tmp_path / "found.json", found, overwrite=False)
 
 
+def of(date: str, *names: str, **changes: Any) -> dict[str, Any]:
+    """Return a document of suites that were measured on a date."""
+    shared = {"schema": document.SCHEMA, "machine": {}, "backend": "cpu", "quick": False}
+    cases = [dict.fromkeys(document._CASE_KEYS) | {"suite": name} for name in names]
+    suites = {name: {"date": date} for name in names}
+    return {**shared, "suites": suites, "cases": cases, **changes}
+
+
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"schema": 2, "cases": []}', '{"schema": 1, "cases": [{}]}']
+    ("content", "reason"),
+    [
+        ("", "cannot be read"),
+        ("[]", "no benchmark"),
+        ("{}", "no benchmark"),
+        (json.dumps(of("now", "size", schema=1)), "no benchmark of schema 2"),
+        (json.dumps({"schema": 2, "cases": []}), "without machine"),
+        (json.dumps(of("now", cases=[{}])), "without suite"),
+        (json.dumps(of("now", "size", suites={})), "does not say when the suite size"),
+    ],
 )
-def test_another_file_is_refused(content: str, tmp_path: Path) -> None:
+def test_another_file_is_refused(content: str, reason: str, tmp_path: Path) -> None:
     path = tmp_path / "other.json"
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(rg.FormatError, match=r"other\.json"):
+    with pytest.raises(rg.FormatError, match=rf"other\.json.*{reason}"):
         document.read(path)
 
 
 def test_a_suite_that_comes_again_replaces_the_first() -> None:
-    def of(date: str, *names: str) -> dict[str, Any]:
-        return {"date": date, "cases": [{"suite": name, "date": date} for name in names]}
-
     merged = document.merge([of("old", "a", "a", "b"), of("new", "b", "c")])
-    assert merged["date"] == "new"
-    assert [(c["suite"], c["date"]) for c in merged["cases"]] == [
-        ("a", "old"),
-        ("a", "old"),
-        ("b", "new"),
-        ("c", "new"),
-    ]
+    assert [case["suite"] for case in merged["cases"]] == ["a", "a", "b", "c"]
+    dates = {name: suite["date"] for name, suite in merged["suites"].items()}
+    assert dates == {"a": "old", "b": "new", "c": "new"}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"machine": {"processor": "another"}}, {"backend": "numpy"}, {"quick": True}]
+)
+def test_suites_of_another_machine_are_left_out(changes: dict[str, Any]) -> None:
+    merged = document.merge([of("old", "a", **changes), of("older", "b"), of("new", "c")])
+    assert [*merged["suites"]] == ["b", "c"]
+    assert merged == of("new", "b", "c", suites=merged["suites"])
+
+
+def test_the_committed_results_are_a_document() -> None:
+    found = document.read(Path(__file__).parents[2] / "docs" / "benchmarks" / "products.json")
+    assert {*found["suites"]} == {*SUITES}
 
 
 def test_suites_are_known_by_name() -> None:

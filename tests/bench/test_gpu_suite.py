@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import shutil
+import os
 import subprocess
 import sys
 import types
@@ -18,11 +19,14 @@ from numpy.typing import NDArray
 
 import rbgp_graphs as rg
 from benchmarks.gpu import bandwidth, correctness, peers, sanitizer, suite
+from benchmarks.gpu.device import Measured
 from benchmarks.gpu.timing import EventTimer
 from rbgp_graphs.bench import Case, Peer, Prepared, document, make_problem, random_matrix
 from rbgp_graphs.bench.problem import Problem
 from rbgp_graphs.bench.timing import WallClock
 from rbgp_graphs.gpu.cuda import KernelCheck
+from rbgp_graphs.gpu.cuda.checks import DeviceLostError
+from tests.gpu.cuda.compiler import compiled, needs_gpu_compiler, options_of_cupy
 from tests.gpu.cuda.device import DeviceArray, DeviceModule
 
 ON_CPU = correctness.Place(backend="numpy", put=np.array, fetch=np.asarray)
@@ -31,7 +35,7 @@ SMALL = ((64, 128, 0.75, 4, 37),)
 RIGHT = KernelCheck(variant="forward()", pattern="p", dtype="float32", columns=8, problem=None)
 
 
-class HostDevice:
+class HostDevice(Measured):
     """What the suite needs of a device, on the CPU."""
 
     place = ON_CPU
@@ -42,6 +46,9 @@ class HostDevice:
 
     def describe(self) -> dict[str, Any]:
         return {"device": "none"}
+
+    def state(self) -> dict[str, str] | None:
+        return {"clocks.sm": "1980 MHz"}
 
     def check_kernels(self) -> list[KernelCheck]:
         return [self._check]
@@ -122,6 +129,9 @@ def test_the_document_is_one_that_benchmarks_read(tmp_path: Path) -> None:
     assert [one["name"] for one in first["absent"]] == ["wrong"]
     assert any(line.startswith("not timed: wrong: ValueError: wrong by") for line in lines)
     assert any("2.00 TB/s" in line for line in lines)
+    assert any("rbgp_graphs" in line and "GFLOP/s" in line for line in lines)
+    own = found["machine"]["gpu"]
+    assert own["state"] == own["state_after"] == {"clocks.sm": "1980 MHz"}
     assert found["checks"]["passed"]
 
 
@@ -188,6 +198,54 @@ def test_a_case_that_fails_is_reported_and_costs_no_other() -> None:
     assert len(found["cases"]) == 1
 
 
+def test_what_costs_the_device_is_begun_again_and_a_bandwidth_that_fails_costs_nothing() -> None:
+    class Fragile(HostDevice):
+        costs = 2
+
+        def bandwidth(self) -> list[dict[str, float]]:
+            raise RuntimeError("out of luck")
+
+        def check_products(self, dtype: np.dtype[Any]) -> list[dict[str, Any]]:
+            self.lose()
+            return super().check_products(dtype)
+
+        def tune(self, case: Case) -> dict[str, Any]:
+            self.lose()
+            return super().tune(case)
+
+        def lose(self) -> None:
+            if self.costs:
+                self.costs -= 1
+                raise DeviceLostError("nothing runs on this device any more")
+
+    device, lines = Fragile(), list[str]()
+    found = suite.run(device, chosen=[small_case()], rounds=1, tuned=True, say=lines.append)
+    assert [one["case"] for one in found["failed"]] == ["bandwidth"]
+    assert [one["chosen"] for one in found["tuned"]] == ["plan for float32"]
+    assert len(found["cases"]) == 1
+    assert sum("once more without a kernel: nothing runs" in line for line in lines) == 2
+    assert found["checks"]["passed"]
+
+
+def test_products_that_cannot_be_checked_are_wrong() -> None:
+    class Fragile(HostDevice):
+        def check_products(self, dtype: np.dtype[Any]) -> list[dict[str, Any]]:
+            if dtype == np.float16:
+                raise DeviceLostError("nothing runs on this device any more")
+            return super().check_products(dtype)
+
+        def tune(self, case: Case) -> dict[str, Any]:
+            raise DeviceLostError("nothing runs on this device any more")
+
+    chosen = [small_case(dtype="float16"), small_case()]
+    found = suite.run(Fragile(), chosen=chosen, rounds=1)
+    assert found["checks"]["wrong_dtypes"] == ["float16"]
+    assert [case["dtype"] for case in found["cases"]] == ["float32"]
+    # It is not begun again for ever.
+    found = suite.run(Fragile(), chosen=chosen, rounds=1, tuned=True)
+    assert [one["case"] for one in found["failed"]] == [str(small_case())]
+
+
 def test_after_the_time_is_up_no_case_is_begun() -> None:
     found = suite.run(HostDevice(), chosen=[small_case()], minutes=-1)
     assert found["left_out"] == [str(small_case())]
@@ -221,6 +279,18 @@ def test_the_exit_code_of_the_sanitizer_decides(
     assert output in found["output"]
 
 
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks for processes there")
+def test_what_a_sanitizer_has_started_ends_with_it(tmp_path: Path) -> None:
+    seconds = f"600.{os.getpid()}"
+    program = tmp_path / "compute-sanitizer"
+    program.write_text(f"#!/bin/sh\nsleep {seconds} &\nwait\n")
+    program.chmod(0o700)
+    assert sanitizer.run("memcheck", 0.5, str(program))["clean"] is None
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            assert seconds not in file.read_text()
+
+
 def test_without_a_sanitizer_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert sanitizer.run("memcheck", 1.0)["clean"] is None
@@ -239,6 +309,8 @@ def test_the_timer_measures_the_call_alone_with_a_cold_or_a_warm_l2() -> None:
     log: list[str] = []
 
     class Event:
+        done = False
+
         def record(self) -> None:
             log.append("event")
 
@@ -251,7 +323,7 @@ def test_the_timer_measures_the_call_alone_with_a_cold_or_a_warm_l2() -> None:
     call: Callable[[], None] = lambda: log.append("call")  # noqa: E731
     assert EventTimer(module, warm=False).seconds(call, 2) == 3e-3
     cold = ["fill", "fill", "event", "call", "event"]
-    assert log == [*cold, *cold, "wait"]
+    assert log == [*cold, *cold, "wait", "wait"]
     log.clear()
     timer = EventTimer(module, warm=True)
     timer.seconds(call, 1)
@@ -336,15 +408,12 @@ def test_every_read_of_the_bandwidth_is_counted() -> None:
         assert read["bytes_per_second"] == pytest.approx(counted / 2e-3)
 
 
-@pytest.mark.skipif(shutil.which("nvcc") is None, reason="needs nvcc")
-def test_the_kernel_of_the_bandwidth_compiles(tmp_path: Path) -> None:
-    source = tmp_path / "read.cu"
-    source.write_text(bandwidth.SOURCE)
-    command = ["nvcc", "-arch=sm_80", "-std=c++17", "-ptx", str(source), "-o", "-"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+@needs_gpu_compiler
+def test_the_kernel_of_the_bandwidth_compiles() -> None:
+    found = compiled(bandwidth.SOURCE, ("-std=c++17", *options_of_cupy("sm_80")))
     # Loads that pass by the L1, all 16 bytes at once.
-    assert "ld.global.cg.v4.f32" in done.stdout
+    loads = {name for name in found.instructions if name.startswith("LDG")}
+    assert loads == {"LDG.E.128.STRONG.GPU"}
 
 
 def test_without_a_gpu_the_command_says_why_and_leaves_with_4(tmp_path: Path) -> None:

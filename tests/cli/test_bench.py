@@ -29,7 +29,7 @@ def small(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small")
 def test_the_document_is_the_one_of_the_library() -> None:
     found = document("bench", "size", "--quick", "--rounds", "2", "-o", "found.json")
-    assert (found["quick"], found["file"], found["schema"]) == (True, "found.json", 1)
+    assert (found["quick"], found["file"], found["schema"]) == (True, "found.json", 2)
     (case,) = found["cases"]
     assert (case["suite"], case["columns"], case["measurements"][0]["rounds"]) == ("size", 8, 2)
     assert documents.read("found.json")["cases"] == found["cases"]

@@ -8,6 +8,7 @@ import platform
 import sys
 import types
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,47 @@ def test_an_old_device_lacks_one_kernel_and_the_table_says_why(
     assert "CUDA kernel runs here what it is" in text
     assert "forward yes" in text
     assert "tensor_core no:" in text
+
+
+def test_the_kernels_of_a_pattern_are_said_without_a_gpu(tmp_path: Path) -> None:
+    inner = rg.random_biregular(8, 8, 4, rng=0)
+    file = str(tmp_path / "layer.rbgp")
+    rg.save(file, rg.RBGP4(rg.random_biregular(4, 4, 2, rng=0), (32, 1), inner, (1, 4)))
+    result = rbgp("doctor", file)
+    words = [line.split() for line in result.stdout.splitlines()]
+    assert ["9.0", "forward", "tensor_core", "tensor_core", "forward"] in words
+    assert ["8.0", "sampled", *["sampled_tensor_core"] * 2, "sampled"] in words
+    assert ["7.0", "transposed", "forward", "forward", "forward"] in words
+    assert "forward, not hopper     |V_b| = 4 is not a multiple of 8" in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    found = document("doctor", file)
+    first = found["assigned_kernels"][0]
+    assert (first["product"], first["dtype"], first["capability"]) == ("forward", "float16", "9.0")
+    assert first["kernel"] == "tensor_core"
+    assert first["misfits"] == {"hopper": "|V_b| = 4 is not a multiple of 8"}
+    assert document("doctor")["assigned_kernels"] is None
+
+
+def test_on_a_device_only_its_own_kernels_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own: Any = importlib.import_module("rbgp_graphs.cli.kernels")
+    here = types.SimpleNamespace(capability=(8, 6))
+    monkeypatch.setattr(doctor, "status", lambda: cuda.status(here))
+    monkeypatch.setattr(own, "cupy_machine", lambda device: here)
+    file = str(tmp_path / "layer.rbgp")
+    rg.save(file, rg.design(64, 64, 0.5, row_group=4))
+    found = document("doctor", file)["assigned_kernels"]
+    assert {one["capability"] for one in found} == {"8.6"}
+    assert {one["kernel"] for one in found if one["dtype"] == "float64"} == {"forward", "sampled"}
+
+
+def test_a_file_without_an_rbgp4_pattern_is_refused(tmp_path: Path) -> None:
+    file = str(tmp_path / "graph.rbgp")
+    rg.save(file, rg.complete(2, 2))
+    result = rbgp("doctor", file)
+    assert result.exit_code == 2
+    assert "holds a BipartiteGraph, expected an RBGP4 pattern" in result.stderr
 
 
 def test_a_missing_optional_package_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:

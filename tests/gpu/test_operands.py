@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
+from rbgp_graphs.gpu.cuda import cupy_backend
 from rbgp_graphs.gpu.operands import as_array, as_out
+from tests.gpu.cuda.device import DeviceArray
 
 
 class _DLPackOnly:
@@ -66,3 +68,24 @@ def test_a_question_too_hard_counts_as_overlap() -> None:
         np.shares_memory(first, second, max_work=10)  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="out overlaps X"):
         as_out(first, first.shape, first.dtype, {"X": second})
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "overlap"),
+    [
+        # Columns that take turns, and columns next to each other.
+        ((slice(None), slice(0, 8, 2)), (slice(None), slice(1, 8, 2)), False),
+        ((slice(None), slice(0, 4)), (slice(None), slice(4, 8)), False),
+        ((slice(None), slice(0, 5)), (slice(None), slice(4, 8)), True),
+        ((slice(0, 4), slice(None)), (slice(4, 8), slice(None)), False),
+        ((slice(None, None, -1), slice(0, 4)), (slice(None), slice(3, 8)), True),
+        ((slice(0, 0), slice(None)), (slice(None), slice(None)), False),
+    ],
+)
+def test_parts_of_one_buffer_overlap_where_they_share_bytes(
+    first: Any, second: Any, overlap: bool
+) -> None:
+    buffer: Any = DeviceArray(np.zeros((8, 8), np.float32))
+    a, b = (cupy_backend.outline(buffer[part]) for part in (first, second))
+    assert (a.shape, b.shape) == (buffer[first].shape, buffer[second].shape)
+    assert np.shares_memory(a, b) == overlap

@@ -116,6 +116,8 @@ def test_out_is_refused_where_the_result_would_not_fit(A: RBGP4Matrix) -> None:
     for out, message in cases:
         with pytest.raises(ArgumentError, match=message):
             matmul(A, X, out=out)
+    with pytest.raises(ArgumentTypeError, match="out is a MaskedArray, expected a plain"):
+        matmul(A, X, out=np.ma.zeros((rows, 2), np.float32))
     with pytest.raises(ArgumentTypeError, match="out is a list"):
         matmul(A, X, out=[[0.0, 0.0]] * rows)  # type: ignore[arg-type]
 
@@ -131,6 +133,31 @@ def test_out_may_not_overlap_an_input(A: RBGP4Matrix) -> None:
         matmul(A, shared[:cols, 0].copy(), out=shared[:rows, 1], bias=shared[:rows, 1])
     with pytest.raises(ArgumentError, match="out overlaps dY"):
         A.sampled_matmul(A.values[:, 0], np.ones(cols, np.float32), out=A.values)
+
+
+@pytest.mark.parametrize("steps", [(0, 4), (4, 4), (8, 0), (8, -8), (8, 2)])
+def test_out_may_not_overlap_itself(A: RBGP4Matrix, steps: tuple[int, int]) -> None:
+    rows, cols = A.shape
+    memory = np.zeros(2 * rows + 2, np.float32)
+    out = np.lib.stride_tricks.as_strided(memory[2:], (rows, 2), steps)
+    with pytest.raises(ArgumentError, match="overlaps itself in memory"):
+        matmul(A, np.ones((cols, 2), np.float32), out=out)
+    assert not memory.any()
+
+
+def test_sizes_beyond_all_memory_are_refused(A: RBGP4Matrix) -> None:
+    rows, cols = A.shape
+    wide = np.broadcast_to(np.float16(1), (2**48, 1, 2**8))
+    X, dY = (np.broadcast_to(wide, (2**48, size, 2**8)) for size in (cols, rows))
+    for product in (
+        lambda: A @ X,
+        lambda: A.T @ dY,
+        lambda: dY.swapaxes(-1, -2) @ A,
+        lambda: A.sampled_matmul(dY, X),
+        lambda: matmul(A, X, backend="numpy"),
+    ):
+        with pytest.raises(ArgumentError, match="more numbers than memory has addresses for"):
+            product()
 
 
 def test_out_between_the_entries_of_an_input_is_no_overlap(A: RBGP4Matrix) -> None:

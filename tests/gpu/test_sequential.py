@@ -116,6 +116,10 @@ def test_a_network_says_what_it_is_and_can_be_pickled(layers: list[Any]) -> None
 
 def test_bad_layers_and_operands_are_refused(layers: list[Any]) -> None:
     A: RBGP4Matrix = layers[0][0]
+    with pytest.raises(ArgumentTypeError, match="layers is a int, expected matrices"):
+        Sequential(5)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentTypeError, match="layers is a RBGP4Matrix, expected matrices"):
+        Sequential(A)  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="layers is empty"):
         Sequential([])
     for bad in (3, (), (A, None, None, None), (np.eye(2), None)):
@@ -133,7 +137,7 @@ def test_bad_layers_and_operands_are_refused(layers: list[Any]) -> None:
     with pytest.raises(ArgumentError, match="out overlaps the bias of layer 0"):
         Sequential([(A, layers[0][1])])(np.ones(48), out=layers[0][1])
     with pytest.raises(BackendError, match="'nothing' cannot be used"):
-        Sequential(layers, backend="nothing")(np.ones(48))
+        Sequential(layers, backend="nothing")
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -149,5 +153,5 @@ def test_results_between_layers_stay_packed_where_panels_fit(dtype: Any) -> None
         result = Sequential([(A, None, "relu") for A in square], backend="cpu")(X)
     np.testing.assert_array_equal(result, expected)
     sources, goals = zip(*(call.args[-2:] for call in packed.call_args_list), strict=True)
-    assert [isinstance(place, int) for place in sources] == [False, True, True]
-    assert [isinstance(place, int) for place in goals] == [True, True, False]
+    assert [place.ndim == 1 for place in sources] == [False, True, True]
+    assert [place.ndim == 1 for place in goals] == [True, True, False]

@@ -146,6 +146,22 @@ def test_autocast_decides_the_dtype(dtype: torch.dtype) -> None:
     torch.testing.assert_close(y.float(), layer(x), rtol=0.05, atol=0.05)
 
 
+def test_float32_is_rounded_where_pytorch_rounds_its_own_products() -> None:
+    layer = RBGP4Linear(1024, 1024, sparsity=0.75, device="cuda", bias=False)
+    x = torch.randn(64, 1024, device="cuda")
+    exact, before = layer(x), torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("high")
+        rounded = layer(x)
+    finally:
+        torch.set_float32_matmul_precision(before)
+    magnitude = x.abs() @ layer.to_dense().abs().T
+    assert bool(((rounded - exact).abs() <= 1.1e-3 * magnitude).all())
+    if torch.cuda.get_device_capability() >= (8, 0):
+        assert not torch.equal(rounded, exact)
+    assert torch.equal(layer(x), exact)
+
+
 def test_compiled_layers_compute_the_same() -> None:
     layer = RBGP4Linear(64, 64, sparsity=0.75, device="cuda")
     x = torch.randn(4, 64, device="cuda")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +14,7 @@ from hypothesis import strategies as st
 from torch.autograd.gradcheck import GradcheckError
 
 from rbgp_graphs import BackendError, FormatError, complete, dumps
-from rbgp_graphs.gpu import RBGP4Matrix
+from rbgp_graphs.gpu import RBGP4Matrix, matmul
 from rbgp_graphs.nn import operator
 from rbgp_graphs.nn.dense_form import as_compact, as_dense
 from rbgp_graphs.nn.operator import decode_pattern, encode_pattern, product, sampled
@@ -141,6 +145,56 @@ def test_half_precision_is_accumulated_in_single_and_rounded_once(
         rtol=torch.finfo(dtype).eps,
         atol=1e-2,
     )
+
+
+@pytest.fixture
+def _setting_is_put_back() -> Iterator[None]:
+    before = torch.get_float32_matmul_precision()
+    yield
+    torch.set_float32_matmul_precision(before)
+
+
+@pytest.mark.usefixtures("_setting_is_put_back")
+def test_float32_is_rounded_on_a_gpu_where_pytorch_rounds_its_own_products(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for setting, expected in (("highest", None), ("high", "tf32"), ("medium", "tf32")):
+        torch.set_float32_matmul_precision(setting)
+        assert operator._precision("cuda") == expected
+        assert operator._precision("cpu") is None
+    # Before 2.9 there is the old setting only, and later reading it is an error at times.
+    old = types.SimpleNamespace(allow_tf32=True)
+    monkeypatch.setattr(torch.backends.cuda, "matmul", old)
+    assert operator._precision("cuda") == "tf32"
+    old.allow_tf32 = False
+    assert operator._precision("cuda") is None
+    monkeypatch.setattr(torch.backends.cuda, "matmul", types.SimpleNamespace(fp32_precision="tf32"))
+    assert operator._precision("cuda") == "tf32"
+
+
+def test_the_setting_of_pytorch_reaches_all_three_products(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[tuple[str, str | None]] = []
+
+    def spied(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, precision: Any, **options: Any) -> Any:
+            seen.append((name, precision))
+            return function(*arguments, precision=precision, **options)
+
+        return call
+
+    monkeypatch.setattr(operator, "_precision", lambda kind: {"cpu": "tf32"}[kind])
+    monkeypatch.setattr(operator, "matmul", spied("matmul", matmul))
+    own = spied("sampled", RBGP4Matrix.sampled_matmul)
+    monkeypatch.setattr(RBGP4Matrix, "sampled_matmul", own)
+    pattern = plain()
+    values = values_of(pattern, torch.float32).requires_grad_()
+    x = normal(3, pattern.cols, dtype=torch.float32).requires_grad_()
+    y = product(values, x, None, encode_pattern(pattern))
+    torch.autograd.grad(y.sum(), (values, x))
+    assert seen[0] == ("matmul", "tf32")
+    assert sorted(seen[1:]) == [("matmul", "tf32"), ("sampled", "tf32")]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

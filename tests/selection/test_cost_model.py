@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbgp_graphs.constructions import complete
+from rbgp_graphs.constructions import complete, random_biregular
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError
 from rbgp_graphs.products import RBGP4
 from rbgp_graphs.selection import Ceilings, ceilings_of, predicted_seconds
-from rbgp_graphs.selection.cost_model import CPU, DEFAULT, document_with, stored_ceilings
+from rbgp_graphs.selection.cost_model import (
+    CPU,
+    DEFAULT,
+    document_with,
+    seconds_of_sizes,
+    stored_ceilings,
+)
 from rbgp_graphs.testing.strategies import rbgp4_patterns
 
 SLOW = replace(DEFAULT, device=CPU, operations_per_second=1e6, measured="2026-11-21, by hand")
@@ -43,30 +50,90 @@ def test_more_columns_and_slower_devices_take_longer(
 
     base = seconds(columns)
     assert base >= DEFAULT.call_seconds
-    assert seconds(columns + 1) >= base
+    # Not for each further column: other blocks fit other numbers of columns.
+    assert seconds(2 * columns) >= base
     for field in fields(Ceilings):
         if field.name.endswith("per_second"):
             assert seconds(columns, **{field.name: getattr(DEFAULT, field.name) / 2}) >= base
         if field.name.endswith("_seconds"):
             assert seconds(columns, **{field.name: getattr(DEFAULT, field.name) * 2}) >= base
-    more_registers = replace(DEFAULT, register_rows=16)
-    assert predicted_seconds(pattern, columns, device=more_registers) > 0
+    larger = {name: 2 * getattr(DEFAULT, name) for name in ("level2_bytes",)}
+    assert seconds(columns, **larger) <= base
+
+
+SIZES = st.integers(0, 6).map(lambda k: 1 << k)
+
+
+@given(
+    outer=st.tuples(SIZES, SIZES, SIZES),
+    tile=st.tuples(SIZES, SIZES, SIZES),
+    row_group=st.sampled_from([1, 2, 4, 8, 12, 64]),
+    columns=st.integers(1, 300),
+)
+def test_more_nonzeros_take_longer(
+    outer: tuple[int, int, int], tile: tuple[int, int, int], row_group: int, columns: int
+) -> None:
+    def seconds(outer_degree: int) -> float:
+        return seconds_of_sizes(
+            outer=(outer[0], 2 * outer[1], outer_degree),
+            tile=(tile[0], tile[1], min(tile[1:])),
+            row_group=row_group,
+            columns=columns,
+            dtype="float32",
+            ceilings=DEFAULT,
+        )
+
+    degree = min(outer[1:])
+    assert seconds(2 * degree) > seconds(degree) > DEFAULT.call_seconds
+
+
+def limited(pattern: RBGP4, **limits: float) -> float:
+    """Return the time on a device that has these limits and no others."""
+    free = dict.fromkeys((f.name for f in fields(Ceilings) if f.name.endswith("_per_second")), 1e30)
+    device = replace(DEFAULT, **{**free, "step_seconds": 1e-30, **limits})  # type: ignore[arg-type]
+    return predicted_seconds(pattern, 256, device=device) - DEFAULT.call_seconds
 
 
 def test_the_limit_that_binds_gives_the_time() -> None:
-    pattern = RBGP4(complete(4, 4), (8, 1), complete(8, 8), (1, 1))
-    operations = 2 * pattern.nnz * 256
-    bound = replace(DEFAULT, operations_per_second=1e3)
-    assert predicted_seconds(pattern, 256, device=bound) == pytest.approx(
-        operations / 1e3, rel=1e-3
+    # Two tiles of 32 columns in a row of tiles, all of which 12 x 8 rows share in part.
+    pattern = RBGP4(
+        random_biregular(4, 8, 2, rng=0), (12, 1), random_biregular(8, 32, 8, rng=0), (1, 1)
     )
-    # Eight rows share each row of the operand.
-    bound = replace(DEFAULT, gather_bytes_per_second=1e3)
-    gathered = 4 * pattern.nnz * 256 / 8
-    assert predicted_seconds(pattern, 256, device=bound) == pytest.approx(gathered / 1e3, rel=1e-3)
-    # A tile of eight columns of three vectors of 64 bytes.
-    bound = replace(DEFAULT, far_gather_bytes_per_second=1e3, near_bytes=8 * 3 * 64 - 1)
-    assert predicted_seconds(pattern, 256, device=bound) == pytest.approx(gathered / 1e3, rel=1e-3)
+    numbers = pattern.nnz * 256
+    assert limited(pattern, operations_per_second=1e3) == pytest.approx(2 * numbers / 1e3)
+    # Six rows in registers share each row of the operand, of 64 columns. The slice of two tiles
+    # is 16 KiB large, the panel 64 KiB.
+    repeated, first = 4 * numbers / 6 - 4 * 64 * 256 * 4, 4 * 64 * 256 * 4
+    lacked = (repeated * 16 / 32 + first) / 1e3
+    assert limited(pattern, level2_bytes_per_second=1e3) == pytest.approx(lacked)
+    lacked = (repeated * 16 / 1024 + first * 64 / 1024) / 1e3
+    assert limited(pattern, level3_bytes_per_second=1e3) == pytest.approx(lacked)
+    # All that happens at the same time, and each hinders the others.
+    together = limited(pattern, operations_per_second=1e3, level3_bytes_per_second=1e3)
+    assert together == pytest.approx(math.hypot(2 * numbers / 1e3, lacked))
+    # For each of four panels, two blocks of 32 groups of rows go to two tiles, in two threads.
+    assert limited(pattern, step_seconds=1.0) == pytest.approx(4 * 2 * 32 * 2 / 2)
+
+
+def test_with_few_rows_tiles_are_multiplied_one_after_the_other() -> None:
+    # Three tiles of 64 columns in a row of tiles, of 512 bytes each.
+    pattern = RBGP4(
+        random_biregular(4, 4, 3, rng=0), (1, 1), random_biregular(64, 64, 32, rng=0), (1, 1)
+    )
+    bytes_read = 4 * pattern.nnz * 256
+    first = 4 * 3 * 64 * 256 * 4
+    lacked = (bytes_read - first) * 32 / 32 + first
+    # The sums go away and come back twice.
+    sums = 2 * 2 * pattern.rows * 256 * 4
+    seconds = limited(pattern, level2_bytes_per_second=1e3)
+    assert seconds == pytest.approx((lacked + sums) / 1e3)
+
+
+def test_rows_of_a_tile_with_a_complete_graph_share_their_columns() -> None:
+    whole, parts = (
+        RBGP4(complete(4, 4), (rows, 1), complete(64 // rows, 32), (1, 1)) for rows in (64, 4)
+    )
+    assert predicted_seconds(whole, device="default") == predicted_seconds(parts, device="default")
 
 
 def test_without_a_measurement_the_assumed_limits_count(folder: Path) -> None:
@@ -92,7 +159,7 @@ def test_stored_limits_are_found_by_their_name(folder: Path) -> None:
     "change",
     [
         lambda d: d | {"machine": "another"},
-        lambda d: d | {"schema": 2},
+        lambda d: d | {"schema": 1},
         lambda d: d | {"devices": {CPU: {}}},
         lambda d: d | {"devices": {CPU: SLOW.as_dict() | {"threads": 0}}},
         lambda d: d | {"devices": {CPU: SLOW.as_dict() | {"call_seconds": "1"}}},
@@ -118,7 +185,7 @@ def test_a_file_from_elsewhere_or_with_damage_counts_as_absent(change: Any, fold
         ({"copy_bytes_per_second": float("nan")}, "copy_bytes_per_second"),
         ({"operations_per_second": float("inf")}, "operations_per_second"),
         ({"measured": 3}, "measured"),
-        ({"register_rows": True}, "register_rows"),
+        ({"registers": True}, "registers"),
     ],
 )
 def test_impossible_limits_are_refused(change: dict[str, Any], name: str) -> None:

@@ -46,9 +46,11 @@ def test_speedups_are_over_the_fastest_dense_product_of_each_sparsity() -> None:
 
 
 def test_the_roofline_counts_each_byte_once() -> None:
-    ceilings = {"operations_per_second": 1e11, "copy_bytes_per_second": 1e10}
+    low = {"operations_per_second": 2e10, "copy_bytes_per_second": 1e10}
+    high = {"operations_per_second": 1e11, "copy_bytes_per_second": 3e9}
+    suites = {"sparsity": {"ceilings": low}, "size": {"ceilings": high}}
     times = {"own": 1.0, "dense": 4.0, "same pattern": 2.0}
-    figure = viz.benchmark({"cases": [case(times=times)], "ceilings": ceilings})
+    figure = viz.benchmark({"cases": [case(times=times)], "suites": suites})
     csr = trace(figure, "CSR or BSR, same pattern", "y2")
     assert csr.x == (2 * 8192 * 32 / (4 * (2 * 8192 + (256 + 512) * 32)),)
     moved = 4 * (8192 + (256 + 512) * 32) + 64
@@ -66,8 +68,9 @@ def test_the_roofline_counts_each_byte_once() -> None:
 
 @pytest.mark.parametrize("ceilings", [None, {}, {"operations_per_second": "fast"}, [1]])
 def test_without_known_ceilings_there_is_no_roof(ceilings: Any) -> None:
-    figure = viz.benchmark({"cases": [case()], "ceilings": ceilings})
-    assert not [t for t in figure.data if t.name.startswith("cost model")]
+    for suites in ({"sparsity": {"ceilings": ceilings}}, {"sparsity": ceilings}, ceilings):
+        figure = viz.benchmark({"cases": [case()], "suites": suites})
+        assert not [t for t in figure.data if t.name.startswith("cost model")]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +96,7 @@ def test_a_document_of_a_gpu_has_a_panel_for_each_dtype_and_one_timer() -> None:
         for timer, speedup in (("cold", speedup), ("warm", 9.0))
     ]
     gpu = {"device": "Some GPU", "multiprocessors": 1}
-    figure = viz.benchmark({"cases": cases, "machine": {"gpu": gpu}, "ceilings": None})
+    figure = viz.benchmark({"cases": cases, "machine": {"gpu": gpu}})
     titles = [note.text for note in figure.layout.annotations]
     start = "Speedup over the fastest dense product, "
     assert [title for title in titles if title.startswith(start)] == [
@@ -102,14 +105,19 @@ def test_a_document_of_a_gpu_has_a_panel_for_each_dtype_and_one_timer() -> None:
     ]
     assert trace(figure, "this package, row group 4").y == (4,)
     assert trace(figure, "this package, row group 4", "y3").y == (2,)
-    assert figure.layout.meta["text"].startswith("Measured on Some GPU, ")
+    assert figure.layout.meta["text"].startswith("Measured on Some GPU.")
 
 
 def test_text_and_table_tell_all_measurements() -> None:
-    machine = {"processor": "Some CPU", "date": "2026-11-21T08:00:00"}
-    figure = viz.benchmark({"cases": [case(), case("size")], "machine": machine})
+    days = {"sparsity": "2026-11-21", "size": "2026-11-22"}
+    results = {
+        "cases": [case(), case("size")],
+        "machine": {"processor": "Some CPU"},
+        "suites": {suite: {"date": f"{day}T08:00:00"} for suite, day in days.items()},
+    }
+    figure = viz.benchmark(results)
     meta = figure.layout.meta
-    assert meta["text"].startswith("Measured on Some CPU, 2026-11-21.")
+    assert meta["text"].startswith("Measured on Some CPU, 2026-11-21 and 2026-11-22.")
     assert "At 50 % zeros the sparse product takes 1 ms, 4 times as fast" in meta["text"]
     assert len(meta["rows"]) == 4
     assert meta["rows"][0] == [

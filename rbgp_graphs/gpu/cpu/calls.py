@@ -74,8 +74,8 @@ class PanelCall:
         table[places["num_panels"]] = count
         return table
 
-    def multiply(self, panels: list[int], **entries: int) -> None:
-        """Run the kernel on panels, in as many threads as the plan says."""
+    def multiply(self, panels: list[int], *arrays: NDArray[Any] | None, **entries: int) -> None:
+        """Run the kernel on panels of arrays, in as many threads as the plan says."""
         table = self.table(panels, **entries)
         address = table.buffer_info()[0]
         count, num_threads, run = len(panels) // PANEL_ENTRIES, self.plan.num_threads, self.run
@@ -84,7 +84,7 @@ class PanelCall:
             run(address, threads.scratch(self.scratch_bytes), k * count // num_threads)
             threads.trim()
 
-        threads.run(work, num_threads)
+        threads.run(work, num_threads, table, arrays)
 
 
 def panel_call(tables: Tables, *key: Any) -> PanelCall:
@@ -135,7 +135,9 @@ def _panel_call(
     name = "transposed" if transpose else "product"
     if plan.is_narrow:
         name = "narrow " + name
-    options = (plan.rows, columns if plan.is_narrow else plan.vectors)
+    options: tuple[Any, ...] = (plan.rows, columns if plan.is_narrow else plan.vectors)
+    if name == "product":
+        options += (plan.tiles_at_once == 1,)
     run = _kernel(name, dtype, target, plan.lanes, *options)
     block_rows = _block_rows(tables, plan)
     row_bytes = plan.width * size
@@ -155,6 +157,9 @@ def _panel_call(
             places_bytes = columns * (tables.row_degree // plan.lanes + 1) * row_bytes
         weights_at = places_at + places_bytes + -places_bytes % target.vector_bytes
         converted = plan.rows * plan.tiles_at_once * tables.inner_degree
+    # The row after the last one of a list is loaded too.
+    inner_rows = np.append(tables.inner.astype(np.int64) * row_bytes, 0)
+    part_blocks = plan.part_groups * len(block_rows)
     # Values and results pass through the other half of the cache.
     num_tiles = len(tables.tiles if transpose else tables.incoming)
     held = min(num_tiles, target.level2_bytes // 2 * num_tiles // sums_at)
@@ -173,6 +178,7 @@ def _panel_call(
         outer_degree=tiles.shape[1],
         inner=tables.inner.ctypes.data,
         inner_degree=tables.inner_degree,
+        inner_rows=inner_rows.ctypes.data,
         num_groups=tables.num_groups,
         group_step=tables.group_step,
         tile_rows=tables.tile_rows,
@@ -191,6 +197,7 @@ def _panel_call(
         num_parts=num_parts,
         part_groups=plan.part_groups,
         tiles_at_once=plan.tiles_at_once,
+        ahead=tables.tile_cols * row_bytes // (part_blocks * tables.inner_degree),
         sums_at=sums_at,
         places_at=places_at,
         weights_at=weights_at,
@@ -200,7 +207,18 @@ def _panel_call(
         run=run,
         template=template.tolist(),
         places={name: place for place, name in enumerate(FIELDS)},
-        kept=(tiles, order, block_rows, slot_rows, squares, singles, pack, finish),
+        kept=(
+            tiles,
+            tables.inner,
+            inner_rows,
+            order,
+            block_rows,
+            slot_rows,
+            squares,
+            singles,
+            pack,
+            finish,
+        ),
         panel_bytes=sums_at,
         panel_starts=starts.tolist(),
         panel_widths=[tables.rows if transpose else tables.cols]
@@ -305,7 +323,7 @@ def _sampled_call(
         pack=_kernel("pack", dtype, target, plan.lanes),
         template=template,
         places={name: place for place, name in enumerate(FIELDS)},
-        kept=(block_rows,),
+        kept=(tables.tiles, tables.inner, block_rows),
         width=plan.width,
         panel_row=panel_row,
         x_panel=x_panel,

@@ -39,21 +39,21 @@ def chain(
         )
         for pattern, _, _, activation in layers
     ]
-    source: NDArray[Any] | int = readable(X, dtype)
+    source = readable(X, dtype)
     for k, ((pattern, values, bias, activation), call) in enumerate(
         zip(layers, calls, strict=True)
     ):
-        goal: NDArray[Any] | int = result
+        goal = result
         if k + 1 < len(layers):
             following = calls[k + 1]
             if _stays_packed(call, following, dtype):
                 size = len(following.panel_starts) * following.panel_bytes
                 buffer = memory(k, size + _ALIGNMENT)
-                goal = address_of(buffer) + -address_of(buffer) % _ALIGNMENT
+                goal = buffer[-address_of(buffer) % _ALIGNMENT :]
             else:
                 size = pattern.rows * columns * dtype.itemsize
                 goal = memory(k, size)[:size].view(dtype).reshape(pattern.rows, columns)
-        if isinstance(source, int) or isinstance(goal, int):
+        if _is_packed(source) or _is_packed(goal):
             _run(call, pattern.rows, plain_rows(values, dtype), bias, source, goal)
         else:
             forward(pattern, values, source, goal, bias, activation)
@@ -68,32 +68,41 @@ def _stays_packed(call: PanelCall, following: PanelCall, dtype: np.dtype[Any]) -
     return not narrow and call.plan.width == following.plan.width and dtype == call.sum_dtype
 
 
+def _is_packed(operand: NDArray[Any]) -> bool:
+    """Return whether these are the bytes of panels one after the other, and no matrix."""
+    return operand.ndim == 1
+
+
 def _run(
     call: PanelCall,
     rows: int,
     weights: NDArray[Any],
     bias: NDArray[Any] | None,
-    source: NDArray[Any] | int,
-    goal: NDArray[Any] | int,
+    source: NDArray[Any],
+    goal: NDArray[Any],
 ) -> None:
-    """Multiply from and to panels one after the other, which an address stands for, or arrays."""
+    """Multiply from and to matrices or packed panels."""
     biases = None if bias is None else np.ascontiguousarray(bias, call.sum_dtype)
     size = call.sum_dtype.itemsize
     row_bytes = call.plan.width * size
     x_row = x_col = 0
-    if not isinstance(source, int):
+    if not _is_packed(source):
         x_row, x_col = source.strides
     out_row, out_col, keeps = row_bytes, size, True
-    if not isinstance(goal, int):
+    if not _is_packed(goal):
         (out_row, out_col), keeps = goal.strides, goal.nbytes < STREAMED_BYTES
     panels = []
     pairs = zip(call.panel_starts, call.panel_widths, strict=True)
     for number, (start, width) in enumerate(pairs):
         x = _place(source, number * call.panel_bytes, start)
         panels += [x, _place(goal, number * rows * row_bytes, start), width]
-    entries = {"pack": 0} if isinstance(source, int) else {}
+    entries = {"pack": 0} if _is_packed(source) else {}
     call.multiply(
         panels,
+        weights,
+        biases,
+        source,
+        goal,
         values=address_of(weights),
         value_row=weights.strides[0],
         bias=0 if biases is None else address_of(biases),
@@ -106,8 +115,6 @@ def _run(
     )
 
 
-def _place(operand: NDArray[Any] | int, offset: int, column: int) -> int:
-    """Return where a panel of packed memory, or a column of an array, begins."""
-    if isinstance(operand, int):
-        return operand + offset
-    return address_of(operand) + column * operand.strides[1]
+def _place(operand: NDArray[Any], offset: int, column: int) -> int:
+    """Return where a panel of packed memory, or a column of a matrix, begins."""
+    return address_of(operand) + (offset if _is_packed(operand) else column * operand.strides[1])

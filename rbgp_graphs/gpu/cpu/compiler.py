@@ -9,19 +9,17 @@ import hashlib
 import os
 import secrets
 import stat
-import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rbgp_graphs.gpu.cpu.target import Target
+from rbgp_graphs._machine import cache_folder
+from rbgp_graphs.gpu.cpu.target import Target, llvm_lock
 
 #: Every kernel is a function of this name and takes addresses.
 ENTRY = "run"
 _DIGEST_BYTES = 32
 
-_lock = threading.Lock()
 _functions: dict[str, Any] = {}
 
 
@@ -48,7 +46,7 @@ def function(
 
     Notes
     -----
-    Machine code is kept in the directory `cache_directory`. A file counts only with its own
+    Machine code is kept in the cache folder of the package. A file counts only with its own
     SHA-256 in front, in a directory that belongs to the user and nobody else can write to. Where
     there is no such directory kernels are compiled once in every process.
     """
@@ -56,7 +54,7 @@ def function(
     found = _functions.get(key)
     if found is not None:
         return found  # type: ignore[no-any-return]
-    with _lock:
+    with llvm_lock:
         if key not in _functions:
             code = _read(key)
             if code is None:
@@ -106,25 +104,6 @@ def _link(code: bytes, target: Target, num_arguments: int) -> Any:
 # On the disk --------------------------------------------------------------------------------
 
 
-def cache_directory() -> Path | None:
-    """Return where machine code is kept, or None if it is not.
-
-    The directory named by RBGP_CACHE_DIR (empty: none), or ``rbgp_graphs`` where the system keeps
-    the caches of the user.
-    """
-    given = os.environ.get("RBGP_CACHE_DIR")
-    if given is not None:
-        return Path(given) if given else None
-    with contextlib.suppress(RuntimeError):
-        if sys.platform == "win32":
-            base = os.environ.get("LOCALAPPDATA")
-            return Path(base) / "rbgp_graphs" if base else None
-        if sys.platform == "darwin":
-            return Path.home() / "Library" / "Caches" / "rbgp_graphs"
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rbgp_graphs"
-    return None
-
-
 def _digest_of_sources() -> bytes:
     state = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
@@ -154,7 +133,7 @@ def _is_private(directory: Path) -> bool:
 
 
 def _read(key: str) -> bytes | None:
-    directory = cache_directory()
+    directory = cache_folder()
     if directory is None:
         return None
     try:
@@ -168,7 +147,7 @@ def _read(key: str) -> bytes | None:
 
 
 def _write(key: str, code: bytes) -> None:
-    directory = cache_directory()
+    directory = cache_folder()
     if directory is None:
         return
     # A cache that cannot be written to costs time, nothing else.
@@ -182,13 +161,3 @@ def _write(key: str, code: bytes) -> None:
             temporary.replace(directory / f"{key}.o")
         finally:
             temporary.unlink(missing_ok=True)
-
-
-def _forget_lock() -> None:
-    """Take a new lock in a forked child, where nobody can release the old one."""
-    global _lock
-    _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_lock)

@@ -34,6 +34,8 @@ FIELDS = (
     "outer_degree",
     "inner",
     "inner_degree",
+    # The same inner table as places in a panel.
+    "inner_rows",
     "num_groups",
     "group_step",
     "tile_rows",
@@ -55,6 +57,8 @@ FIELDS = (
     "num_parts",
     "part_groups",
     "tiles_at_once",
+    # Bytes of the next tile that are asked for with each neighbour.
+    "ahead",
     "sums_at",
     "places_at",
     "weights_at",

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rbgp_graphs.gpu.cpu.tables import Tables
 from rbgp_graphs.gpu.cpu.target import Target
+from rbgp_graphs.selection.blocking import MOST_ROWS, register_block, tiles_at_once
 
-#: Most rows and most vectors of a block.
-_MOST_ROWS = _MOST_VECTORS = 8
-#: With so many rows in registers the first cache need not hold what X has to give.
-_ROWS_ENOUGH = 4
-#: Cycles for a vector of X from the second cache and for a weight from the third, as far as they
-#: do not hide behind the multiplications. Chosen by times at 4096 x 4096, 256 columns.
-_VECTOR_CYCLES, _WEIGHT_CYCLES = 0.5, 0.4
 #: Sums of the sampled product that are kept in registers.
 _SAMPLED_SUMS = {32: 16, 16: 8}
-#: Fewest values of a row to use between two passes over the sums.
-_SHORTEST_RUN = 16
 #: Most columns that are few.
 _MOST_NARROW = 8
 #: Cycles to gather a number from the second cache, and for a weight that is used for one vector.
@@ -114,21 +105,21 @@ def plan_product(
     cycles = columns * (1 / lanes + _GATHER_CYCLES / tables.row_group)
     if columns <= _MOST_NARROW and cycles < _BROADCAST_CYCLES:
         return _plan_narrow(tables, columns, count, lanes, target, num_threads)
-    allowed = range(1, min(tables.row_group, _MOST_ROWS) + 1)
-    rows, vectors = _block(tables.row_group, allowed, -(-columns // lanes), target.registers)
+    rows, vectors = register_block(tables.row_group, -(-columns // lanes), target.registers)
     row_bytes = vectors * lanes * number_bytes
-    tiles_at_once = tables.outer_degree
-    if rows < _ROWS_ENOUGH:
-        # Half of the first cache for X, the rest for values and sums; but long enough runs of
-        # values, because every run begins with a wait.
-        fitting = target.level1_bytes // 2 // (tables.tile_cols * row_bytes)
-        tiles_at_once = min(tiles_at_once, max(-(-_SHORTEST_RUN // tables.inner_degree), fitting))
+    at_once = tiles_at_once(
+        rows,
+        tables.outer_degree,
+        tables.inner_degree,
+        tables.tile_cols * row_bytes,
+        target.level1_bytes,
+    )
     group_bytes = -(-tables.row_group // rows) * rows * row_bytes
     return Plan(
         rows=rows,
         vectors=vectors,
         lanes=lanes,
-        tiles_at_once=tiles_at_once,
+        tiles_at_once=at_once,
         part_groups=_part(tables, target.level2_bytes // 8 // group_bytes, num_threads),
         num_threads=_threads(tables, max(count, lanes), num_threads),
     )
@@ -139,7 +130,7 @@ def _plan_narrow(
 ) -> Plan:
     """Return how to cut A X for so few columns that lanes are better used along the neighbours."""
     # A quarter of the registers for values and what was gathered.
-    rows = max(1, min(tables.row_group, _MOST_ROWS, target.registers * 3 // 4 // columns))
+    rows = max(1, min(tables.row_group, MOST_ROWS, target.registers * 3 // 4 // columns))
     return Plan(
         rows=rows,
         vectors=1,
@@ -159,7 +150,7 @@ def plan_transposed(
     Blocks of rows do not overlap, because every row is added to the sums once.
     """
     lanes = target.lanes(number_bytes)
-    divisors = [d for d in range(1, _MOST_ROWS + 1) if tables.row_group % d == 0]
+    divisors = [d for d in range(1, MOST_ROWS + 1) if tables.row_group % d == 0]
     cycles = columns * (1 / lanes + _SCATTER_CYCLES / tables.row_group)
     if columns <= _MOST_NARROW and cycles < _UPDATE_CYCLES:
         return Plan(
@@ -171,7 +162,9 @@ def plan_transposed(
             num_threads=_threads(tables, max(count, lanes // 4), num_threads),
             is_narrow=True,
         )
-    rows, vectors = _block(tables.row_group, divisors, -(-columns // lanes), target.registers)
+    rows, vectors = register_block(
+        tables.row_group, -(-columns // lanes), target.registers, divisors
+    )
     return Plan(
         rows=rows,
         vectors=vectors,
@@ -202,27 +195,6 @@ def plan_sampled(
         part_groups=_part(tables, tables.num_groups, num_threads),
         num_threads=_threads(tables, count, num_threads),
     )
-
-
-def _block(group: int, allowed: Iterable[int], wanted: int, registers: int) -> tuple[int, int]:
-    """Return the rows and vectors of a block, for `wanted` vectors of columns in all."""
-
-    def cycles(block: tuple[int, int]) -> float:
-        rows, vectors = block
-        # Two multiplications or four instructions of any kind in a cycle.
-        instructions = rows * vectors + rows + vectors + 3
-        cycles = max(rows * vectors / 2, instructions / 4)
-        cycles += _VECTOR_CYCLES * vectors + _WEIGHT_CYCLES * rows
-        return -(-group // rows) * -(-wanted // vectors) * cycles
-
-    blocks = [
-        (rows, vectors)
-        for rows in allowed
-        for vectors in range(1, min(_MOST_VECTORS, wanted) + 1)
-        # The sums, one vector of X for each, and one broadcast weight.
-        if rows * vectors + vectors + 1 <= registers
-    ]
-    return min(blocks, key=cycles)
 
 
 def _divisor(number: int, limit: int) -> int:

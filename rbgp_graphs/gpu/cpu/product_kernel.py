@@ -6,27 +6,36 @@ from collections.abc import Sequence
 
 from llvmlite import ir
 
-from rbgp_graphs.gpu.cpu.emit import I32, Emitter, Value
+from rbgp_graphs.gpu.cpu.emit import I64, Emitter, Value
 from rbgp_graphs.gpu.cpu.job import FINISH, PRODUCT, JobReader
 from rbgp_graphs.gpu.cpu.panels import each_chunk
 from rbgp_graphs.gpu.cpu.storage import Storage
 from rbgp_graphs.gpu.cpu.weights import weights_of
 
+#: Neighbours in one turn of the loop. With few turns their number is foreseen.
+_UNROLLED = 4
 
-def product_text(storage: Storage, lanes: int, rows: int, vectors: int) -> str:
+
+def product_text(
+    storage: Storage, lanes: int, rows: int, vectors: int, is_tile_by_tile: bool
+) -> str:
     """Return the kernel ``run(job, scratch, first_panel)`` of the product A X.
 
     A chunk is a range of groups in one row of tiles. Scratch memory holds the panel, the sums of
     a chunk, and converted weights. For every group and block of rows the sums of
     ``tiles_at_once`` tiles are added up in registers: each vector of X is loaded once for all
-    rows of the block, each weight once for all vectors.
+    rows of the block, each weight once for all vectors. A kernel for one tile at once asks for
+    the rows of the next tile meanwhile.
     """
-    return _ProductKernel(storage, lanes, rows, vectors).text()
+    return _ProductKernel(storage, lanes, rows, vectors, is_tile_by_tile).text()
 
 
 class _ProductKernel:
-    def __init__(self, storage: Storage, lanes: int, rows: int, vectors: int) -> None:
+    def __init__(
+        self, storage: Storage, lanes: int, rows: int, vectors: int, is_tile_by_tile: bool
+    ) -> None:
         self.storage, self.lanes, self.rows, self.vectors = storage, lanes, rows, vectors
+        self.is_tile_by_tile = is_tile_by_tile
         self.kind = ir.VectorType(storage.computed, lanes)
         self.vector_bytes = lanes * storage.computed_bytes
         self.row_bytes = vectors * self.vector_bytes
@@ -36,8 +45,8 @@ class _ProductKernel:
         self.job, self.scratch, _ = emit.arguments
         self.read = read = JobReader(emit, self.job)
         read.load("outer_degree", "inner_degree", "num_blocks", "tiles_at_once", "value_row")
+        read.load("group_step", "ahead")
         self.sums = emit.at(self.scratch, read["sums_at"])
-        self.places = emit.at(self.scratch, read["places_at"])
         each_chunk(emit, read, self.row_bytes, self._chunk)
         emit.fence()
         return emit.finish()
@@ -46,42 +55,102 @@ class _ProductKernel:
         self.panel = panel
         emit, read = self.emit, self.read
         turn, part = emit.divmod(chunk, read["num_parts"])
-        outer = emit.load_int(read.pointer("order"), turn)
         start = emit.mul(part, read["part_groups"])
         stop = emit.smaller(read["num_groups"], emit.add(start, read["part_groups"]))
-        tiles = emit.at(read.pointer("tiles"), emit.mul(emit.mul(outer, read["outer_degree"]), 16))
-        first_row = emit.add(
+        self.first_group, self.num_groups = start, emit.sub(stop, start)
+        outer = emit.load_int(read.pointer("order"), turn)
+        self.tiles = self._tiles_of(outer)
+        self.first_row = emit.add(
             emit.mul(outer, read["tile_rows"]), emit.mul(start, read["group_step"])
         )
+        if self.is_tile_by_tile:
+            emit.loop(0, read["outer_degree"], lambda e: self._one_tile(turn, e))
+        else:
+            emit.repeat_while(self._some_tiles, [emit.integer(0)])
+        size, slots = emit.integer(self.row_bytes), emit.mul(read["num_blocks"], self.rows)
+        sums = (self.sums, target, width, size, self.first_row, self.num_groups, slots)
+        emit.call(read["finish"], FINISH, (self.job, *sums))
 
-        def some_tiles(first: Value) -> tuple[Value, list[Value]]:
-            last = emit.smaller(read["outer_degree"], emit.add(first, read["tiles_at_once"]))
+    def _tiles_of(self, outer: Value) -> Value:
+        """Return where the table of a row of tiles begins."""
+        number = self.emit.mul(outer, self.read["outer_degree"])
+        return self.emit.at(self.read.pointer("tiles"), self.emit.mul(number, 16))
 
-            def group(g: Value) -> None:
-                row = emit.add(first_row, emit.mul(g, read["group_step"]))
-                columns = emit.mul(emit.add(start, g), read["inner_degree"])
-                inner = emit.at(read.pointer("inner"), emit.mul(columns, 4))
-                self._list_rows(inner, tiles, first, last)
+    def _one_tile(self, turn: Value, e: Value) -> None:
+        """Add the products with tile `e` to the sums of all groups."""
+        emit, read = self.emit, self.read
+        count = read["inner_degree"]
+        entry = emit.at(self.tiles, emit.mul(e, 16))
+        x, places = self._tile(entry), self._inside(entry, self.first_group)
+        group_weights = emit.mul(read["group_step"], read["value_row"])
+        group_sums = emit.mul(read["num_blocks"], self.rows * self.row_bytes)
 
-                def block(b: Value) -> None:
-                    number = emit.add(emit.mul(g, read["num_blocks"]), b)
-                    sums = emit.at(self.sums, emit.mul(number, self.rows * self.row_bytes))
-                    weights = self._weights(b, row, first, last)
-                    self._block(sums, weights, first, last)
+        def block(b: Value, ahead: Value) -> list[Value]:
+            def group(
+                _: Value, ahead: Value, places: Value, sums: Value, *starts: Value
+            ) -> list[Value]:
+                weights = self._weights(starts, count)
+                self._block(sums, weights, x, places, count, emit.is_equal(e, 0), ahead)
+                return [
+                    emit.at(ahead, emit.mul(count, read["ahead"])),
+                    emit.at(places, emit.mul(count, 8)),
+                    emit.at(sums, group_sums),
+                    *(emit.at(start, group_weights) for start in starts),
+                ]
 
-                emit.loop(0, read["num_blocks"], block)
+            starts = self._starts(b, self.first_row, e)
+            sums = emit.at(self.sums, emit.mul(b, self.rows * self.row_bytes))
+            carried = [ahead, places, sums, *starts]
+            return emit.loop(0, self.num_groups, group, carried)[:1]
 
-            emit.loop(0, emit.sub(stop, start), group)
-            return emit.is_less(last, read["outer_degree"]), [last]
+        emit.loop(0, read["num_blocks"], block, [self._following(turn, e)])
 
-        emit.repeat_while(some_tiles, [emit.integer(0)])
-        size, count = emit.integer(self.row_bytes), emit.sub(stop, start)
-        slots = emit.mul(read["num_blocks"], self.rows)
-        arguments = (self.job, self.sums, target, width, size, first_row, count, slots)
-        emit.call(read["finish"], FINISH, arguments)
+    def _following(self, turn: Value, e: Value) -> Value:
+        """Return where in the panel the tile begins that will be multiplied after tile `e`."""
+        emit, read = self.emit, self.read
+        last = emit.sub(emit.build.udiv(read["num_chunks"], read["num_parts"]), 1)
+        outer = emit.load_int(read.pointer("order"), emit.smaller(emit.add(turn, 1), last))
+        following = emit.add(e, 1)
+        here = emit.at(self.tiles, emit.mul(following, 16))
+        is_here = emit.is_less(following, read["outer_degree"])
+        return self._tile(emit.build.select(is_here, here, self._tiles_of(outer)))
 
-    def _weights(self, block: Value, row: Value, first: Value, last: Value) -> Sequence[Value]:
-        """Return where the weights of each row of a block begin, for tiles from `first` on."""
+    def _tile(self, entry: Value) -> Value:
+        """Return where in the panel the tile of an entry begins."""
+        start = self.emit.mul(self.emit.load_int(entry), self.row_bytes)
+        return self.emit.at(self.panel, start)
+
+    def _inside(self, entry: Value, group: Value) -> Value:
+        """Return the list of where the rows of X for a group are inside the tile of an entry."""
+        emit = self.emit
+        skipped = emit.mul(group, self.read["inner_degree"])
+        number = emit.add(emit.load_int(entry, 1), skipped)
+        return emit.at(self.read.pointer("inner_rows"), emit.mul(number, 8))
+
+    def _some_tiles(self, first: Value) -> tuple[Value, list[Value]]:
+        """Add the products with `tiles_at_once` tiles to the sums of all groups."""
+        emit, read = self.emit, self.read
+        last = emit.smaller(read["outer_degree"], emit.add(first, read["tiles_at_once"]))
+        count = emit.mul(emit.sub(last, first), read["inner_degree"])
+        places = emit.at(self.scratch, read["places_at"])
+
+        def group(g: Value) -> None:
+            row = emit.add(self.first_row, emit.mul(g, read["group_step"]))
+            self._list_rows(emit.add(self.first_group, g), first, last, places)
+
+            def block(b: Value) -> None:
+                number = emit.add(emit.mul(g, read["num_blocks"]), b)
+                sums = emit.at(self.sums, emit.mul(number, self.rows * self.row_bytes))
+                weights = self._weights(self._starts(b, row, first), count)
+                self._block(sums, weights, self.panel, places, count, emit.is_equal(first, 0))
+
+            emit.loop(0, read["num_blocks"], block)
+
+        emit.loop(0, self.num_groups, group)
+        return emit.is_less(last, read["outer_degree"]), [last]
+
+    def _starts(self, block: Value, row: Value, first: Value) -> list[Value]:
+        """Return where the values of each row of a block begin, for tiles from `first` on."""
         emit, read = self.emit, self.read
         table = emit.at(read.pointer("block_rows"), emit.mul(block, 8 * self.rows))
         skipped = emit.mul(emit.mul(first, read["inner_degree"]), self.storage.stored_bytes)
@@ -90,73 +159,91 @@ class _ProductKernel:
             number = emit.add(row, emit.load_int(table, i))
             offset = emit.add(emit.mul(number, read["value_row"]), skipped)
             starts.append(emit.at(read.pointer("values"), offset))
-        count = emit.mul(emit.sub(last, first), read["inner_degree"])
-        scratch = emit.at(self.scratch, read["weights_at"])
-        return weights_of(emit, self.storage, self.lanes, starts, count, scratch)
+        return starts
 
-    def _list_rows(self, inner: Value, tiles: Value, first: Value, last: Value) -> None:
+    def _weights(self, starts: Sequence[Value], count: Value) -> Sequence[Value]:
+        """Return where the weights of each row are in the precision of the sums."""
+        scratch = self.emit.at(self.scratch, self.read["weights_at"])
+        return weights_of(self.emit, self.storage, self.lanes, starts, count, scratch)
+
+    def _list_rows(self, group: Value, first: Value, last: Value, goal: Value) -> None:
         """Write where the rows of X for a group are in the panel, tile after tile."""
         emit, read = self.emit, self.read
         degree, lanes = read["inner_degree"], self.vector_bytes // 8
+        kind = ir.VectorType(I64, lanes)
         whole = emit.mul(emit.divmod(degree, emit.integer(lanes))[0], lanes)
 
         def tile(e: Value, goal: Value) -> list[Value]:
-            entry = emit.at(tiles, emit.mul(e, 16))
-            start = emit.mul(emit.load_int(entry, 0), self.row_bytes)
-            starts = emit.splat(start, lanes)
-            columns = emit.at(inner, emit.mul(emit.load_int(entry, 1), 4))
+            entry = emit.at(self.tiles, emit.mul(e, 16))
+            start = emit.mul(emit.load_int(entry), self.row_bytes)
+            starts, inside = emit.splat(start, lanes), self._inside(entry, group)
 
             def some(j: Value) -> None:
-                numbers = emit.load_vector(
-                    ir.VectorType(I32, lanes), emit.at(columns, emit.mul(j, 4))
-                )
-                wide = emit.build.zext(numbers, starts.type)
-                factor = ir.Constant(starts.type, [self.row_bytes] * lanes)
-                places = emit.build.add(emit.build.mul(wide, factor), starts)
-                emit.store_vector(places, emit.at(goal, emit.mul(j, 8)))
+                offset = emit.mul(j, 8)
+                places = emit.build.add(emit.load_vector(kind, emit.at(inside, offset)), starts)
+                emit.store_vector(places, emit.at(goal, offset))
 
             def one(j: Value) -> None:
-                place = emit.add(emit.mul(emit.load_index(columns, j), self.row_bytes), start)
+                place = emit.add(emit.load_int(inside, j), start)
                 emit.build.store(place, emit.at(goal, emit.mul(j, 8)))
 
             emit.loop(0, whole, some, step=lanes)
             emit.loop(whole, degree, one)
             return [emit.at(goal, emit.mul(degree, 8))]
 
-        (end,) = emit.loop(first, last, tile, [self.places])
+        (end,) = emit.loop(first, last, tile, [goal])
         # The row after the last one is loaded too, and not used.
         emit.build.store(emit.integer(0), end)
 
-    def _block(self, sums: Value, weights: Sequence[Value], first: Value, last: Value) -> None:
-        """Add the products of a block of rows with tiles from `first` to `last` to its sums."""
-        emit, read = self.emit, self.read
+    def _block(
+        self,
+        sums: Value,
+        weights: Sequence[Value],
+        x: Value,
+        rows: Value,
+        count: Value,
+        is_first: Value,
+        ahead: Value | None = None,
+    ) -> None:
+        """Add the products of a block of rows with `count` listed rows of X to its sums."""
+        emit = self.emit
         places = [emit.at(sums, i * self.vector_bytes) for i in range(self.rows * self.vectors)]
         totals = emit.choose(
-            emit.is_equal(first, 0),
+            is_first,
             lambda: [ir.Constant(self.kind, None) for _ in places],
             lambda: [self._load(place) for place in places],
         )
 
+        def row(k: Value) -> list[Value]:
+            place = emit.at(x, emit.load_int(rows, k))
+            return [self._load(emit.at(place, v * self.vector_bytes)) for v in range(self.vectors)]
+
         def neighbour(k: Value, *carried: Value) -> list[Value]:
             xs, totals = carried[: self.vectors], carried[self.vectors :]
-            following = self._row(emit.add(k, 1))
+            following = row(emit.add(k, 1))
             results = []
-            for i, row in enumerate(weights):
-                place = emit.build.gep(row, [k], source_etype=self.storage.computed)
+            for i, start in enumerate(weights):
+                place = emit.build.gep(start, [k], source_etype=self.storage.computed)
                 weight = emit.splat(emit.build.load(place, typ=self.storage.computed), self.lanes)
                 mine = totals[i * self.vectors : (i + 1) * self.vectors]
                 results += [emit.fma(weight, x, t) for x, t in zip(xs, mine, strict=True)]
             return [*following, *results]
 
-        count = emit.mul(emit.sub(last, first), read["inner_degree"])
-        results = emit.loop(0, count, neighbour, [*self._row(emit.integer(0)), *totals])
+        def some(k: Value, *carried: Value) -> list[Value]:
+            results = list(carried)
+            for i in range(_UNROLLED):
+                number = emit.add(k, i)
+                if ahead is not None and i % 2 == 0:
+                    emit.prefetch(emit.at(ahead, emit.mul(number, self.read["ahead"])))
+                results = neighbour(number, *results)
+            return results
+
+        whole = emit.mul(emit.divmod(count, emit.integer(_UNROLLED))[0], _UNROLLED)
+        carried = [*row(emit.integer(0)), *totals]
+        carried = emit.loop(0, whole, some, carried, step=_UNROLLED)
+        results = emit.loop(whole, count, neighbour, carried)
         for place, total in zip(places, results[self.vectors :], strict=True):
             emit.store_vector(total, place, self.vector_bytes)
-
-    def _row(self, k: Value) -> list[Value]:
-        """Return the row of X that the list names at k."""
-        x = self.emit.at(self.panel, self.emit.load_int(self.places, k))
-        return [self._load(self.emit.at(x, v * self.vector_bytes)) for v in range(self.vectors)]
 
     def _load(self, place: Value) -> Value:
         return self.emit.load_vector(self.kind, place, self.vector_bytes)

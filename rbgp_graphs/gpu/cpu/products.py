@@ -114,6 +114,10 @@ def _multiply(
         x_row, x_col = x_col, x_row
     call.multiply(
         panels,
+        weights,
+        biases,
+        X,
+        goal,
         values=address_of(weights),
         value_row=weights.strides[0],
         bias=0 if biases is None else address_of(biases),
@@ -157,7 +161,7 @@ def _run_sampled(
         while (turn := next(turns)) < len(tasks):
             call.pack(*tasks[turn])
 
-    threads.run(pack, call.num_threads)
+    threads.run(pack, call.num_threads, kept, left, right, buffer)
     table = call.table(
         values=address_of(sums),
         value_row=sums.strides[0],
@@ -165,4 +169,4 @@ def _run_sampled(
         x_panels=start + call.x_start,
     )
     address = address_of(table)
-    threads.run(lambda _: call.run(address), call.num_threads)
+    threads.run(lambda _: call.run(address), call.num_threads, table, sums, buffer)

@@ -26,7 +26,8 @@ class Tables:
         The tables of the shifts one after the other: columns inside a tile, of shape
         (inner.left, inner_degree) each, ascending in every row.
     group_rows : ndarray of int64, shape (row_group,)
-        The rows of the group with u_i = 0 inside a tile; u_i adds `group_step`.
+        The rows of the group with u_i = 0 inside a tile; u_i adds `group_step`. If the inner
+        factor is complete, all rows of a tile are one group.
     num_outer, num_groups : int
         Number of rows of tiles, and of groups in each.
     group_step : int
@@ -97,11 +98,16 @@ def _make(pattern: RBGP4) -> Tables:
     outer, repeat, inner, block = pattern.factors
     degree = outer.neighbor_table.shape[1]
     shifted = pattern.inner_tables.astype(np.int64)
+    in_repeat = np.arange(repeat.left)[:, None] * (inner.left * block.left)
+    group_rows, group_step = (in_repeat + np.arange(block.left)).ravel(), block.left
+    tile_rows, tile_cols = pattern.tile_shape
+    if shifted.shape[-1] == inner.right:
+        shifted, group_rows, group_step = shifted[:, :1], np.arange(tile_rows), tile_rows
+    num_groups = shifted.shape[1]
     # Axes: shift, u_i, v_r, k_i, v_b.
     columns = np.arange(repeat.right)[:, None, None] * inner.right + shifted[:, :, None, :, None]
     columns = columns * block.right + np.arange(block.right)
-    columns = columns.reshape(len(shifted), inner.left, -1)
-    tile_rows, tile_cols = pattern.tile_shape
+    columns = columns.reshape(len(shifted), num_groups, -1)
     tiles = np.empty((outer.left, degree, 2), np.int64)
     tiles[..., 0] = outer.neighbor_table.astype(np.int64) * tile_cols
     tiles[..., 1] = pattern.outer_edge_tables.reshape(outer.left, degree) * columns[0].size
@@ -111,14 +117,13 @@ def _make(pattern: RBGP4) -> Tables:
         [left * tile_rows, edges % degree * columns.shape[-1], tiles[..., 1].ravel()[edges]],
         axis=-1,
     )
-    in_repeat = np.arange(repeat.left)[:, None] * (inner.left * block.left)
     return Tables(
         tiles=tiles,
         inner=columns.astype(np.int32),
-        group_rows=(in_repeat + np.arange(block.left)).ravel(),
+        group_rows=group_rows,
         num_outer=outer.left,
-        num_groups=inner.left,
-        group_step=block.left,
+        num_groups=num_groups,
+        group_step=group_step,
         tile_rows=tile_rows,
         tile_cols=tile_cols,
         rows=pattern.rows,

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import functools
+import os
 import platform
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 _UNITS = {"K": 1 << 10, "M": 1 << 20}
+
+#: Held by the thread that imports or calls LLVM, and during a fork: a child in which llvmlite's
+#: own lock belongs to a thread of its parent would wait for ever. A signal handler may fork, so
+#: the thread that holds it can take it again.
+llvm_lock = threading.RLock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +45,15 @@ class Target:
         return self.vector_bytes // number_bytes
 
 
+@functools.cache
 def missing() -> str | None:
     """Return why there are no kernels for this machine, or None if there are."""
     try:
         host()
     except ImportError:
         return 'llvmlite, a part of numba, is not installed; run: pip install "rbgp-graphs"'
-    except (RuntimeError, LookupError) as error:
+    # llvmlite raises OSError at the first call if its library cannot be loaded.
+    except (OSError, RuntimeError, LookupError) as error:
         return str(error)
     return None
 
@@ -52,11 +61,12 @@ def missing() -> str | None:
 @functools.cache
 def host() -> Target:
     """Return the target of this machine; raise LookupError if kernels do not support it."""
-    import llvmlite.binding as llvm
+    with llvm_lock:
+        import llvmlite.binding as llvm
 
-    available = dict(llvm.get_host_cpu_features())
+        available = dict(llvm.get_host_cpu_features())
+        triple, cpu = llvm.get_process_triple(), llvm.get_host_cpu_name()
     caches = _read_caches()
-    triple, cpu = llvm.get_process_triple(), llvm.get_host_cpu_name()
     machine = platform.machine().lower()
     if machine in ("x86_64", "amd64"):
         if not all(available.get(name) for name in ("avx2", "fma", "f16c")):
@@ -96,3 +106,11 @@ def _read_caches() -> dict[str, int]:
         if kind != "Instruction" and level in "12" and size[:-1].isdigit() and size[-1] in _UNITS:
             sizes[f"level{level}_bytes"] = int(size[:-1]) * _UNITS[size[-1]]
     return sizes
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=llvm_lock.acquire,
+        after_in_parent=llvm_lock.release,
+        after_in_child=llvm_lock.release,
+    )

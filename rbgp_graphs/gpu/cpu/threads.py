@@ -10,7 +10,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -46,9 +45,9 @@ def get_num_threads() -> int:
     """
     if _pool.limit is not None:
         return _pool.limit
-    text = os.environ.get(_VARIABLE)
+    text = os.environ.get(_VARIABLE, "").strip()
     if text:
-        if not text.isdecimal() or not 1 <= int(text) <= _MAX_THREADS:
+        if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= _MAX_THREADS:
             raise ArgumentError(f"{_VARIABLE} is {text!r}, expected a number from 1 to 1024")
         return int(text)
     return min(_MAX_THREADS, len(_pool.processors()))
@@ -90,15 +89,46 @@ def get_limit() -> int | None:
     return _pool.limit
 
 
-@dataclass(frozen=True)
-class _Ticket:
-    """One invitation to a thread of the pool to help with a kernel."""
+class _Job:
+    """A kernel that its caller and helpers run together.
 
-    call: Callable[[], None]
-    #: Whoever takes this lock decides: a helper starts, or the caller withdraws the ticket.
-    claim: Any = field(default_factory=threading.Lock)
-    #: Held until the helper has finished.
-    running: Any = field(default_factory=threading.Lock)
+    An interrupt may hit the caller between any two steps. So no step of the caller's takes
+    anything away: each gives the same answer when it is done again.
+    """
+
+    def __init__(self, call: Callable[[int], None], num_helpers: int, needed: Any) -> None:
+        #: The call and what it needs, as long as a helper may run.
+        self.work: tuple[Callable[[int], None], Any] | None = (call, needed)
+        self.num_helpers = num_helpers
+        self.is_begun = False
+        #: Who came first: a helper that begins its part, or the caller who withdraws it.
+        self.owners: dict[int, str] = {}
+        self.finished: set[int] = set()
+        #: Wakes the caller after each entry of `finished`.
+        self.news: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def go_on(self) -> None:
+        """Do what is left of the work of the caller, and wait for the helpers."""
+        assert self.work is not None
+        if not self.is_begun:
+            self.is_begun = True
+            for k, place in enumerate(_pool.places(self.num_helpers), start=1):
+                _pool.invite(functools.partial(self.help, k), place)
+            self.work[0](0)
+        for k in range(1, self.num_helpers + 1):
+            if self.owners.setdefault(k, "caller") == "helper":
+                while k not in self.finished:
+                    self.news.get()
+        self.work = None
+
+    def help(self, k: int) -> None:
+        """Do a part in a helper, unless the caller has withdrawn it."""
+        if self.owners.setdefault(k, "helper") == "helper" and self.work is not None:
+            try:
+                self.work[0](k)
+            finally:
+                self.finished.add(k)
+                self.news.put(None)
 
 
 class _Pool:
@@ -110,7 +140,7 @@ class _Pool:
 
     def forget_helpers(self) -> None:
         """Start afresh: in a forked child the threads of the parent are gone."""
-        self.queues: dict[int, queue.SimpleQueue[_Ticket]] = {}
+        self.queues: dict[int, queue.SimpleQueue[Callable[[], None]]] = {}
         self.growing = threading.Lock()
         self._processors: tuple[int, ...] = ()
         self._known_until = 0.0
@@ -132,8 +162,8 @@ class _Pool:
         others = [processor for processor in self.processors() if processor != here]
         return (others + [-1 - k for k in range(count)])[:count]
 
-    def invite(self, ticket: _Ticket, place: int) -> None:
-        """Give a ticket to the helper of a place; negative ones are on no fixed processor."""
+    def invite(self, help_: Callable[[], None], place: int) -> None:
+        """Ask the helper of a place to help; negative ones are on no fixed processor."""
         waiting = self.queues.get(place)
         if waiting is None:
             with self.growing:
@@ -142,26 +172,19 @@ class _Pool:
                     waiting = queue.SimpleQueue()
                     arguments = (waiting, place)
                     name = f"rbgp-product-{place}"
-                    threading.Thread(target=_help, args=arguments, name=name, daemon=True).start()
+                    threading.Thread(target=_serve, args=arguments, name=name, daemon=True).start()
                     self.queues[place] = waiting
-        waiting.put(ticket)
+        waiting.put(help_)
 
 
-def _help(tickets: queue.SimpleQueue[_Ticket], place: int) -> None:
+def _serve(invitations: queue.SimpleQueue[Callable[[], None]], place: int) -> None:
     # A system wakes a thread on the processor of its waker, where it would wait for the caller
     # to finish, for milliseconds. A helper with a processor of its own starts at once.
     if place >= 0 and hasattr(os, "sched_setaffinity"):
         with contextlib.suppress(OSError):
             os.sched_setaffinity(threading.get_native_id(), {place})
     while True:
-        ticket = tickets.get()
-        if ticket.claim.acquire(blocking=False):
-            try:
-                ticket.call()
-            finally:
-                ticket.running.release()
-        # A kept ticket would keep the arrays of its product.
-        del ticket
+        invitations.get()()
 
 
 @functools.cache
@@ -181,27 +204,37 @@ _pool = _Pool()
 _scratch = threading.local()
 
 
-def run(call: Callable[[int], None], num_threads: int) -> None:
+def run(call: Callable[[int], None], num_threads: int, *needed: Any) -> None:
     """Call ``call(k)`` for k = 0 here and for other k below `num_threads` in helpers.
 
     The call for k = 0 must do all the work that no other call has begun, because a helper that
-    is busy elsewhere may never start. When `run` returns, nothing runs any more.
+    is busy elsewhere may never start. When `run` returns or raises, nothing runs any more.
+
+    Parameters
+    ----------
+    call : callable
+        Does one part.
+    num_threads : int
+        Number of parts.
+    *needed : object
+        What the calls use by its address; kept until the last one has ended.
     """
     if num_threads == 1:
         call(0)
         return
-    tickets = []
-    for k, place in enumerate(_pool.places(num_threads - 1), start=1):
-        ticket = _Ticket(functools.partial(call, k))
-        ticket.running.acquire()
-        tickets.append(ticket)
-        _pool.invite(ticket, place)
+    job = _Job(call, num_threads - 1, needed)
+    interrupt: BaseException | None = None
+    while job.work is not None:
+        try:
+            job.go_on()
+        except BaseException as error:
+            interrupt = error
     try:
-        call(0)
+        if interrupt is not None:
+            raise interrupt
     finally:
-        for ticket in tickets:
-            if not ticket.claim.acquire(blocking=False):
-                ticket.running.acquire()
+        # An exception that its own frame refers to would keep all arrays for a while.
+        del interrupt
 
 
 def scratch(size: int) -> int:

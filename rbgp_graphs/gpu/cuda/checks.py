@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from rbgp_graphs.errors import BackendError
 from rbgp_graphs.gpu.cuda import gather
 from rbgp_graphs.gpu.cuda.launch import Launch, round_up
 from rbgp_graphs.gpu.cuda.machine import Machine
 from rbgp_graphs.gpu.cuda.prepared import Prepared, PreparedTranspose
-from rbgp_graphs.gpu.cuda.runs import run_forward, run_sampled, run_transpose
-from rbgp_graphs.gpu.cuda.tables import dimensions, tables
+from rbgp_graphs.gpu.cuda.runs import forward_call, sampled_call, transpose_call
+from rbgp_graphs.gpu.cuda.tables import Dimensions, Tables, dimensions, row_parts, tables
 from rbgp_graphs.gpu.cuda.verdicts import Verdict
 from rbgp_graphs.products import RBGP4
 
@@ -22,6 +23,8 @@ from rbgp_graphs.products import RBGP4
 _SMALLEST_HALF = 2.0**-24
 #: Numbers in the random sequence of a check; prime, so that no row repeats its neighbour.
 _CHECK_NUMBERS = 4099
+#: What is compared at a time: a check has to fit beside the values of a large layer.
+_PART_BYTES = 1 << 28
 #: Blocks of a check of a kernel whose blocks go from tile to tile; whole clusters. So few that
 #: each has many tiles and uses every place in its memory again, as in a large product.
 _PERSISTENT_BLOCKS = 4
@@ -54,45 +57,63 @@ class Checks:
         # Tensor maps take rows that begin at multiples of 16 bytes, wherever they end.
         width = n
         if launch.kernel == "hopper":
-            width = round_up(n, 8)
-            launch = replace(launch, blocks=min(launch.blocks, _PERSISTENT_BLOCKS))
+            width, launch = round_up(n, 8), _with_few_blocks(launch)
         values = self.numbers((size.rows, size.row_degree), dtype)
         X = self.numbers((2, size.cols, width), dtype)[..., :n]
         total = xp.float64 if dtype == xp.float64 else xp.float32
         bias = self.numbers((size.rows,), total)
         Y = self.poisoned((2, size.rows, width), dtype)[..., :n]
-        run_forward(self._machine, launch, prepared, values, X, Y, bias)
-        values, X, bias = (_exact(xp, operand) for operand in (values, X, bias))
-        arguments = (xp, self._machine.special, size, prepared.tables)
-        expected = gather.forward(*arguments, values, X, bias, activation)
-        magnitude = gather.forward(*arguments, abs(values), abs(X), abs(bias), None)
-        return _difference(xp, launch, Y, expected, magnitude, size.row_degree + 9)
+        call = forward_call(self._machine, launch, prepared, values, X, Y)
+        call.run(self._machine, values, X, Y, bias)
+        X = _exact(xp, X)
+        for rows, part, own_tables in _parts(prepared, 2 * n):
+            own, offset = _exact(xp, values[rows]), _exact(xp, bias[rows])
+            arguments = (xp, self._machine.special, part, own_tables)
+            expected = gather.forward(*arguments, own, X, offset, activation)
+            magnitude = gather.forward(*arguments, abs(own), abs(X), abs(offset), None)
+            found = Y[:, rows]
+            problem = _difference(xp, launch, found, expected, magnitude, size.row_degree + 9)
+            if problem is not None:
+                return problem
+        return None
 
     def sampled(self, launch: Launch, prepared: Prepared, dtype: Any) -> str | None:
         """Check a kernel of the sampled product."""
         xp, size = self._machine.xp, prepared.size
         # More columns than one stage has.
         n = 136
+        if launch.kernel == "sampled_hopper":
+            launch = _with_few_blocks(launch)
         X = self.numbers((2, size.cols, n), dtype)
         dY = self.numbers((2, size.rows, n), dtype)
         result = self.poisoned((size.rows, size.row_degree), dtype)
-        run_sampled(self._machine, launch, prepared, dY, X, result)
-        dY, X = _exact(xp, dY), _exact(xp, X)
-        expected = gather.sampled(xp, size, prepared.tables, dY, X)
-        magnitude = gather.sampled(xp, size, prepared.tables, abs(dY), abs(X))
-        return _difference(xp, launch, result, expected, magnitude, 2 * n)
+        call = sampled_call(self._machine, launch, prepared, dY, X, result)
+        call.run(self._machine, dY, X, result)
+        X = _exact(xp, X)
+        for rows, part, own_tables in _parts(prepared, 2 * n):
+            own = _exact(xp, dY[:, rows])
+            expected = gather.sampled(xp, part, own_tables, own, X)
+            magnitude = gather.sampled(xp, part, own_tables, abs(own), abs(X))
+            problem = _difference(xp, launch, result[rows], expected, magnitude, 2 * n)
+            if problem is not None:
+                return problem
+        return None
 
     def transpose(self, launch: Launch, prepared: PreparedTranspose, dtype: Any) -> str | None:
         """Check the kernel that orders values."""
         xp, size = self._machine.xp, prepared.own_size
         values = self.numbers((size.cols, size.nnz // size.cols), dtype)
         ordered = self.poisoned((size.rows, size.row_degree), dtype)
-        run_transpose(self._machine, launch, prepared, values, ordered)
+        transpose_call(launch, prepared).run(self._machine, values, ordered)
         expected = gather.transpose_values(xp, size, prepared.own_tables, prepared.sources, values)
         # bfloat16 is new to CuPy, and little more than its conversion can be relied on.
         total = xp.float64 if dtype == xp.float64 else xp.float32
-        is_same = ordered.astype(total) == expected.astype(total)
-        return None if bool(is_same.all()) else "values at wrong places"
+        step = max(1, _PART_BYTES // (8 * size.row_degree))
+        for start in range(0, size.rows, step):
+            found, right = (one[start : start + step].astype(total) for one in (ordered, expected))
+            if not bool((found == right).all()):
+                return "values at wrong places"
+        return None
 
     def gather(self, pattern: RBGP4, prepared: Prepared) -> str | None:
         """Compare tier 0 in float64 with the same on the CPU."""
@@ -115,20 +136,61 @@ class Checks:
         """Return normal numbers: a random sequence, again and again."""
         xp = self._machine.xp
         sequence = np.random.default_rng(0).standard_normal(_CHECK_NUMBERS).astype(np.float32)
-        count = math.prod(shape)
-        places = xp.arange(count, dtype=xp.int64) % _CHECK_NUMBERS
-        return xp.asarray(sequence)[places].astype(dtype).reshape(shape)
+        tile, numbers = xp.asarray(sequence).astype(dtype), xp.empty(math.prod(shape), dtype)
+        whole = numbers.size - numbers.size % _CHECK_NUMBERS
+        numbers[:whole].reshape(-1, _CHECK_NUMBERS)[...] = tile
+        numbers[whole:] = tile[: numbers.size - whole]
+        return numbers.reshape(shape)
 
 
-def verdict_of(variant: str, check: Callable[[], str | None]) -> Verdict:
-    """Return what a check finds; an error counts as a finding, except that memory is short."""
+class DeviceLostError(BackendError):
+    """A kernel has failed, and nothing runs on the device any more in this process."""
+
+    #: About the kernel.
+    verdict: Verdict
+
+
+def verdict_of(machine: Machine, variant: str, check: Callable[[], str | None]) -> Verdict:
+    """Return what a check finds; an error counts as a finding.
+
+    Raises
+    ------
+    DeviceLostError
+        If nothing runs on the device after it.
+    """
     try:
         return Verdict(variant=variant, problem=check())
-    except MemoryError:
-        raise
     except Exception as error:
         problem = f"{type(error).__name__}: {error}"
-        return Verdict(variant=variant, problem=problem, is_error=True)
+        verdict = Verdict(variant=variant, problem=problem, is_kept=False)
+    try:
+        machine.wait()
+    except Exception as error:
+        lost = DeviceLostError(
+            f"nothing runs on this device any more ({error}): the CUDA kernel {variant} has "
+            "failed, and is not used any more; start the process again"
+        )
+        problem += "; nothing runs on the device after it"
+        lost.verdict = Verdict(variant=variant, problem=problem)
+        raise lost from error
+    return verdict
+
+
+def _parts(prepared: Prepared, columns: int) -> Iterator[tuple[slice, Dimensions, Tables]]:
+    """Yield parts of a pattern whose comparison takes little memory, each with its rows."""
+
+    def fits(size: Dimensions) -> bool:
+        # The values, and the rows of X that are gathered for them, in float64.
+        return 8 * size.nnz * (1 + columns / size.group) <= _PART_BYTES
+
+    start = 0
+    for size, own in row_parts(prepared.size, prepared.tables, fits):
+        yield slice(start, start + size.rows), size, own
+        start += size.rows
+
+
+def _with_few_blocks(launch: Launch) -> Launch:
+    return replace(launch, blocks=min(launch.blocks, _PERSISTENT_BLOCKS))
 
 
 def _exact(xp: Any, array: Any) -> Any:

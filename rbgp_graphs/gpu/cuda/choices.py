@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rbgp_graphs._machine import cache_folder
+from rbgp_graphs._machine import cache_file
 from rbgp_graphs.gpu.cuda.plans import Problem
 from rbgp_graphs.gpu.cuda.source import kernels_digest
 from rbgp_graphs.gpu.cuda.store import Store, key_of
@@ -54,9 +54,9 @@ def choice_key(identity: Mapping[str, str], problem: Problem) -> str:
     return key_of(dict(identity), kernels_digest(), asdict(problem))
 
 
-def choices_file() -> Path:
-    """Return where choices are kept."""
-    return cache_folder() / "cuda_choices.json"
+def choices_file() -> Path | None:
+    """Return where choices are kept, or None if they are not."""
+    return cache_file("cuda_choices.json")
 
 
 def _choice(entry: Any) -> Choice | None:

@@ -6,12 +6,14 @@ there. Before CUDA 13 an architecture could not be given twice.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rbgp_graphs._machine import cache_folder
+from rbgp_graphs._machine import cache_file
 from rbgp_graphs.encoding.atomic import write_file
 from rbgp_graphs.errors import ArgumentError, BackendError
 from rbgp_graphs.gpu.cuda.store import key_of
@@ -35,18 +37,30 @@ def cubin_file(nvrtc: Any, source: str, options: Sequence[str]) -> Path:
         If the source does not compile; the message is the compiler's.
     """
     name = f"{key_of(source, [*options], [*nvrtc.getVersion()])}.cubin"
-    kept = cache_folder() / "cubins" / name
-    if kept.is_file():
-        return kept
+    kept = (cache_file("cubins") or _temporary_folder()) / name
+    # Damaged machine code could run, and a verdict that is kept would not notice.
+    seal = kept.with_suffix(".sha256")
+    with contextlib.suppress(OSError):
+        if seal.read_bytes() == _seal(kept.read_bytes()):
+            return kept
     code = _compiled(nvrtc, source, options)
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_file(kept, [code])
+        write_file(seal, [_seal(code)])
     except (OSError, ArgumentError):
         # A cache that cannot be written to costs the next process the same work again.
-        kept = Path(tempfile.mkdtemp(prefix="rbgp_graphs_")) / name
+        kept = _temporary_folder() / name
         kept.write_bytes(code)
     return kept
+
+
+def _temporary_folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="rbgp_graphs_"))
+
+
+def _seal(code: bytes) -> bytes:
+    return hashlib.sha256(code).hexdigest().encode()
 
 
 def _compiled(nvrtc: Any, source: str, options: Sequence[str]) -> bytes:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,22 +17,42 @@ from rbgp_graphs.errors import ArgumentTypeError, BackendError
 from rbgp_graphs.gpu.cuda.choices import Choices, choices_file
 from rbgp_graphs.gpu.cuda.machine import cupy_machine, why_missing
 from rbgp_graphs.gpu.cuda.products import Products
+from rbgp_graphs.gpu.cuda.recording import kept
 from rbgp_graphs.gpu.cuda.verdicts import Verdicts, verdicts_file
 from rbgp_graphs.products import RBGP4
 
 #: DLPack's number for the memory of CUDA devices.
 _CUDA = 2
+#: Processes, and modules in them, where nothing is missing. A process forked from one is another.
+_complete: set[tuple[int, Any]] = set()
 
 
 def missing() -> str | None:
     """Return why the backend does not run here, or None if it does."""
-    return why_missing()
+    if (os.getpid(), sys.modules.get("cupy")) in _complete:
+        return None
+    reason = why_missing()
+    if reason is None and "cupy" in sys.modules:
+        _complete.add((os.getpid(), sys.modules["cupy"]))
+    return reason
+
+
+def _cupy() -> Any:
+    """Return CuPy. To import what is there takes longer than to look for it."""
+    return sys.modules.get("cupy") or require("cupy", "gpu-cu13")
+
+
+def _is_cupy_array(value: Any) -> bool:
+    cupy = sys.modules.get("cupy")
+    return cupy is not None and isinstance(value, cupy.ndarray)
 
 
 def is_device_array(value: Any) -> bool:
     """Return whether a value is an array of some library in the memory of a CUDA device."""
     if isinstance(value, np.ndarray):
         return False
+    if _is_cupy_array(value):
+        return True
     if hasattr(value, "__dlpack_device__"):
         try:
             return int(value.__dlpack_device__()[0]) == _CUDA
@@ -50,12 +72,12 @@ def as_device_array(name: str, value: Any) -> Any:
     ArgumentTypeError
         If the array cannot be read.
     """
-    reason = why_missing()
+    if _is_cupy_array(value):
+        return value
+    reason = missing()
     if reason is not None:
         raise BackendError(f"{name} lies on a CUDA device, and {reason}")
-    cupy = require("cupy", "gpu-cu13")
-    if isinstance(value, cupy.ndarray):
-        return value
+    cupy = _cupy()
     try:
         if hasattr(value, "__dlpack__"):
             return cupy.from_dlpack(value)
@@ -69,19 +91,35 @@ def as_device_array(name: str, value: Any) -> Any:
 def empty(shape: tuple[int, ...], dtype: Any, like: Any) -> Any:
     """Return a new CuPy array on the device of `like`."""
     with _on(int(like.device.id)):
-        return require("cupy", "gpu-cu13").empty(shape, dtype)
+        return _cupy().empty(shape, dtype)
 
 
-def may_overlap(a: Any, b: Any) -> bool:
-    """Return whether two arrays may share memory: whether their ranges meet, on any device."""
-    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-        return False
-    return bool(require("cupy", "gpu-cu13").may_share_memory(a, b))
+def outline(array: Any) -> NDArray[Any]:
+    """Return an array with the addresses of a CuPy array, to compare and not to read.
+
+    Addresses are those of one space: no two devices, and no device and the CPU, share any.
+    """
+    if isinstance(array, np.ndarray):
+        return array
+    return np.asarray(_Outline(array))
+
+
+class _Outline:
+    """What NumPy asks of an array about where its bytes are."""
+
+    def __init__(self, array: Any) -> None:
+        self.__array_interface__ = {
+            "version": 3,
+            "data": (int(array.data.ptr), True),
+            "shape": array.shape,
+            "strides": array.strides,
+            "typestr": f"|V{array.itemsize}",
+        }
 
 
 def to_dense(pattern: RBGP4, values: Any) -> Any:
     """Return the matrix as a dense CuPy array on the device of `values`."""
-    cupy = require("cupy", "gpu-cu13")
+    cupy = _cupy()
     with _on(_common_device(values=values)):
         dense = cupy.zeros(pattern.shape, values.dtype)
         columns = cupy.asarray(pattern.columns(max_bytes=8 * pattern.nnz))
@@ -118,7 +156,7 @@ def transposed(
 def sampled(pattern: RBGP4, dY: Any, X: Any, out: Any, precision: str | None = None) -> None:
     """Write the entries of dY times X transposed at the nonzeros to `out`."""
     device = _common_device(dY=dY, X=X, out=out)
-    with _on(device):
+    with _on(device, pattern):
         own, result = _products(device), _on_device(out, out.dtype, copy=False)
         left, right = _on_device(dY, out.dtype), _on_device(X, out.dtype)
         own.sampled(pattern, left, right, result, precision=precision)
@@ -128,7 +166,7 @@ def sampled(pattern: RBGP4, dY: Any, X: Any, out: Any, precision: str | None = N
 def transpose_values(pattern: RBGP4, values: Any) -> Any:
     """Return the values of the transposed matrix, on the device of `values`."""
     device = _common_device(values=values)
-    with _on(device):
+    with _on(device, pattern, values):
         return _products(device).transpose_values(pattern, values)
 
 
@@ -144,7 +182,7 @@ def _multiply(
     transposed: bool,
 ) -> None:
     device = _common_device(values=values, X=X, out=out, bias=bias)
-    with _on(device):
+    with _on(device, pattern, values, bias):
         own, result = _products(device), _on_device(out, out.dtype, copy=False)
         own.forward(
             pattern,
@@ -168,7 +206,7 @@ def current_products() -> Iterator[Products]:
     BackendError
         If no CUDA device can be used here.
     """
-    reason = why_missing()
+    reason = missing()
     if reason is not None:
         raise BackendError(reason)
     device = _common_device()
@@ -190,7 +228,13 @@ def _common_device(**arrays: Any) -> int:
         if not isinstance(array, np.ndarray)
     }
     if not on_device:
-        return int(require("cupy", "gpu-cu13").cuda.Device().id)
+        device = int(_cupy().cuda.Device().id)
+        if given and _products(device).machine.is_capturing:
+            raise BackendError(
+                "a CUDA graph is being recorded, which cannot hold copies of NumPy arrays to the "
+                "device and back; bring them there before with cupy.asarray"
+            )
+        return device
     if len(on_device) < len(given) or len({*on_device.values()}) > 1:
         places = (f"{name} on {on_device.get(name, 'the CPU')}" for name in given)
         raise BackendError(
@@ -201,11 +245,17 @@ def _common_device(**arrays: Any) -> int:
 
 
 @contextlib.contextmanager
-def _on(device: int) -> Iterator[None]:
-    """Make a device the current one, and say what helps if its memory is full."""
-    with require("cupy", "gpu-cu13").cuda.Device(device):
+def _on(device: int, *used: Any) -> Iterator[None]:
+    """Make a device the current one, and say what helps if its memory is full.
+
+    While a CUDA graph is recorded, what is used and allocated is kept for it.
+    """
+    cupy = _cupy()
+    with cupy.cuda.Device(device):
+        is_recorded = _products(device).machine.is_capturing
         try:
-            yield
+            with kept(cupy, *used) if is_recorded else contextlib.nullcontext():
+                yield
         except MemoryError as error:
             raise BackendError(
                 f"device {device} has too little free memory: {error}; use fewer columns or "
@@ -216,13 +266,13 @@ def _on(device: int) -> Iterator[None]:
 
 def _on_device(array: Any, dtype: Any, *, copy: bool = True) -> Any:
     """Return an array of the device; without `copy`, room for a NumPy array of that shape."""
-    cupy = require("cupy", "gpu-cu13")
+    cupy = _cupy()
     if isinstance(array, np.ndarray):
         return cupy.asarray(array, dtype=dtype) if copy else cupy.empty(array.shape, dtype)
-    return array.astype(dtype, copy=False)
+    return array if array.dtype == dtype else array.astype(dtype)
 
 
 def _bring_back(result: Any, out: Any) -> None:
     if isinstance(out, np.ndarray):
-        host: NDArray[Any] = require("cupy", "gpu-cu13").asnumpy(result)
+        host: NDArray[Any] = _cupy().asnumpy(result)
         out[...] = host

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from rbgp_graphs.gpu.cuda.launch import ACTIVATIONS, NUMBER_TYPES, Launch
+from rbgp_graphs.gpu.cuda.ring import LARGEST_BOX, MULTIPROCESSORS, SLAB
 from rbgp_graphs.gpu.cuda.tables import Dimensions
-from rbgp_graphs.gpu.cuda.tensor_map import NUMBER_BYTES, TensorMap
-from rbgp_graphs.gpu.cuda.warpgroup import LARGEST_BOX, SLAB, STEP, WarpgroupTile
+from rbgp_graphs.gpu.cuda.tensor_map import NUMBER_BYTES, TensorLayout, TensorMap
+from rbgp_graphs.gpu.cuda.warpgroup import STEP, WarpgroupTile
 from rbgp_graphs.gpu.cuda.warpgroup import tiles as all_tiles
 
 #: The instructions of sm_90a exist on devices of this capability and on no later ones.
@@ -41,12 +42,9 @@ def hopper_misfit(
     >>> hopper_misfit(narrow, "float16")
     '|V_b| = 4 is not a multiple of 8'
     """
-    if capability != CAPABILITY:
-        return "wgmma needs compute capability 9.0, the device has {}.{}".format(*capability)
-    if dtype not in _DTYPES:
-        return f"the dtype is {dtype}, not float16 or bfloat16"
-    if not aligned:
-        return "a row of an operand does not begin at a multiple of 16 bytes"
+    reason = units_misfit(size, dtype, batches=batches, aligned=aligned, capability=capability)
+    if reason is not None:
+        return reason
     unit = 8 if size.vr == 1 else STEP
     if size.vb % unit:
         extra = "" if size.vr == 1 else f" (needed with |V_r| = {size.vr})"
@@ -55,10 +53,23 @@ def hopper_misfit(
         return f"a row has {size.row_degree} nonzeros, not a multiple of {STEP}"
     if max(size.vb, size.vr) > LARGEST_BOX:
         return f"|V_r| = {size.vr} or |V_b| = {size.vb} exceeds a box of {LARGEST_BOX}"
-    if max(size.uo, size.vo) * batches > _LARGEST_INDEX:
-        return f"{batches} matrices have too many rows"
     if next(fitting_tiles(size, 1), None) is None:
         return f"two stages of |V_r||V_b| = {size.vr * size.vb} rows exceed shared memory"
+    return None
+
+
+def units_misfit(
+    size: Dimensions, dtype: str, *, batches: int, aligned: bool, capability: tuple[int, int]
+) -> str | None:
+    """Say why the units of Hopper do not take the operands of a product, or return None."""
+    if capability != CAPABILITY:
+        return "wgmma needs compute capability 9.0, the device has {}.{}".format(*capability)
+    if dtype not in _DTYPES:
+        return f"the dtype is {dtype}, not float16 or bfloat16"
+    if not aligned:
+        return "a row of an operand does not begin at a multiple of 16 bytes"
+    if max(size.uo, size.vo) * batches > _LARGEST_INDEX:
+        return f"{batches} matrices have too many rows"
     return None
 
 
@@ -80,11 +91,6 @@ def is_one_tensor(shape: tuple[int, ...], row: int, matrix: int) -> bool:
     return row >= shape[2] and (shape[0] == 1 or matrix == shape[1] * row)
 
 
-def suits_operands(tile: WarpgroupTile, operand: bool = True, result: bool = True) -> bool:
-    """Return whether a tile suits operands that are one tensor each, or are not."""
-    return operand and (result or not tile.boxed)
-
-
 def fitting_tiles(size: Dimensions, n: int) -> Iterator[WarpgroupTile]:
     """Yield the tiles that fit into shared memory, those of one u_i and one block first."""
     fitting = (tile for tile in all_tiles(size, n) if tile.shared_bytes(size) <= SHARED_BYTES)
@@ -93,7 +99,9 @@ def fitting_tiles(size: Dimensions, n: int) -> Iterator[WarpgroupTile]:
 
 
 @functools.lru_cache(maxsize=256)
-def usual_tiles(size: Dimensions, n: int, batches: int = 1) -> tuple[WarpgroupTile, ...]:
+def usual_tiles(
+    size: Dimensions, n: int, batches: int = 1, multiprocessors: int = MULTIPROCESSORS
+) -> tuple[WarpgroupTile, ...]:
     """Return the tile that the model of `WarpgroupTile.clocks` prefers, and a plain one.
 
     The plain one takes over should the other not work on a device: nothing is shared, and threads
@@ -113,16 +121,9 @@ def usual_tiles(size: Dimensions, n: int, batches: int = 1) -> tuple[WarpgroupTi
     found = [*fitting_tiles(size, n)]
     plain = [tile for tile in found if not tile.boxed]
     return tuple(
-        min(some, key=lambda tile: tile.clocks(size, n, batches)) for some in (found, plain)
+        min(some, key=lambda tile: tile.clocks(size, n, batches, multiprocessors))
+        for some in (found, plain)
     )
-
-
-def one_of_each(size: Dimensions, n: int) -> tuple[WarpgroupTile, ...]:
-    """Return a tile for each way to share operands and to store results that a pattern has."""
-    ways: dict[tuple[bool, int, bool, bool], WarpgroupTile] = {}
-    for tile in fitting_tiles(size, n):
-        ways.setdefault((tile.groups > 1, tile.cluster, tile.along_columns, tile.boxed), tile)
-    return tuple(ways.values())
 
 
 def hopper_launch(
@@ -145,9 +146,9 @@ def hopper_launch(
         "RBGP_ALONG_COLUMNS": int(tile.along_columns),
         "RBGP_BOXED": int(tile.boxed),
     }
-    box_r, box_b = tile.box_rows
     constants = {
         **size.constants,
+        **tile.ring_constants(size),
         "RBGP_VO": size.vo,
         "RBGP_ACTIVATION": ACTIVATIONS[activation],
         "RBGP_BN": tile.columns,
@@ -155,18 +156,12 @@ def hopper_launch(
         "RBGP_WC": tile.column_warpgroups,
         "RBGP_SP": tile.pairs,
         "RBGP_KC": tile.chunk,
-        "RBGP_BOX_R": box_r,
-        "RBGP_BOX_B": box_b,
-        "RBGP_BUFFERS": tile.buffers,
-        "RBGP_STAGE_BYTES": tile.stage_bytes(size),
-        "RBGP_BARRIER_OFFSET": tile.barrier_offset(size),
-        "RBGP_RESULT_OFFSET": tile.result_offset(size),
     }
     return Launch(
         kernel="hopper",
         structure=structure,
         constants=constants,
-        blocks=tile.grid(size, n, batches),
+        blocks=tile.grid(tile.tiles(size, n, batches)),
         threads=tile.threads,
         shared_bytes=tile.shared_bytes(size),
         options=COMPILE_OPTIONS,
@@ -211,8 +206,7 @@ def tensor_maps(
     given, degree = launch.constants, size.row_degree
     box_r, box_b = given["RBGP_BOX_R"], given["RBGP_BOX_B"]
     strides = (degree, size.ub * degree, size.ui * size.ub * degree)
-    weights = TensorMap(
-        array=values,
+    weights = TensorLayout(
         dtype=dtype,
         extents=(degree, size.ub, size.ui, size.uo * size.ur),
         strides=tuple(NUMBER_BYTES * stride for stride in strides),
@@ -220,14 +214,18 @@ def tensor_maps(
     )
     together = size.vi if int(launch.structure["RBGP_GROUPS"]) > 1 else 1
     columns = (size.vo, size.vr, size.vi, size.vb)
-    operand = _five_axes(X, dtype, columns, rows[0], (size.vb, together, size.vr))
+    operand = five_axes(X, dtype, columns, rows[0], (size.vb, together, size.vr))
     if not launch.structure["RBGP_BOXED"]:
-        return weights, operand, Y
+        return TensorMap(values, weights), operand, Y
     digits = (size.uo, size.ur, size.ui, size.ub)
-    return weights, operand, _five_axes(Y, dtype, digits, rows[1], (box_b, 1, box_r))
+    return (
+        TensorMap(values, weights),
+        operand,
+        five_axes(Y, dtype, digits, rows[1], (box_b, 1, box_r)),
+    )
 
 
-def _five_axes(
+def five_axes(
     matrices: Any,
     dtype: str,
     digits: tuple[int, int, int, int],
@@ -237,10 +235,10 @@ def _five_axes(
     """Return a batch of matrices, whose rows have four digits, as a tensor of five axes."""
     outer, repeat, inner, block = digits
     strides = (row, block * row, inner * block * row, repeat * inner * block * row)
-    return TensorMap(
-        array=matrices,
+    layout = TensorLayout(
         dtype=dtype,
         extents=(matrices.shape[2], block, inner, repeat, outer * matrices.shape[0]),
         strides=tuple(NUMBER_BYTES * stride for stride in strides),
         box=(SLAB, *box, 1),
     )
+    return TensorMap(matrices, layout)

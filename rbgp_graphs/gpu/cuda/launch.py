@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,6 +83,8 @@ class Launch:
         What else the compiler has to be told: an architecture that is not the device's own.
     operand_error : float
         As in `NumberType`, of what the kernel multiplies.
+    then : Launch or None
+        What has to run after it on its result.
     """
 
     kernel: str
@@ -93,11 +96,17 @@ class Launch:
     shared_bytes: int = 0
     options: tuple[str, ...] = ()
     operand_error: float = 0.0
+    then: Launch | None = None
     macros: dict[str, int | str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         macros = {**self.structure, **self.constants, "RBGP_THREADS": self.threads}
         object.__setattr__(self, "macros", macros)
+
+    @functools.cached_property
+    def key(self) -> str:
+        """What compiled code depends on, in one word, which is composed once."""
+        return f"{self.kernel} {self.shared_bytes} {self.macros}"
 
     @property
     def fits(self) -> bool:

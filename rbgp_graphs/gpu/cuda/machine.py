@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,15 +14,22 @@ from numpy.typing import NDArray
 
 from rbgp_graphs._machine import usable_cores
 from rbgp_graphs._validation import require
+from rbgp_graphs._version import package_version
 from rbgp_graphs.errors import BackendError, MissingDependencyError
 from rbgp_graphs.gpu.cuda.cubin import cubin_file
+from rbgp_graphs.gpu.cuda.event_timing import EventClock
 from rbgp_graphs.gpu.cuda.launch import LARGE_SHARED_BYTES, STANDARD_SHARED_BYTES, Launch
 from rbgp_graphs.gpu.cuda.source import kernel_source, macro_options
-from rbgp_graphs.gpu.cuda.tensor_map import TensorMap, driver_encoder
+from rbgp_graphs.gpu.cuda.tensor_map import TensorMap
 
 #: The oldest devices that the kernels are written for.
 OLDEST_CAPABILITY = (7, 0)
-#: Large enough that a launch takes the host less time than the fastest devices need to fill it.
+#: What the driver says of itself on Linux.
+_DRIVER_FILE = Path("/proc/driver/nvidia/version")
+_NULL = np.uint64(0)
+#: Arguments that CuPy does not take as they are.
+_TRANSLATED = (TensorMap, type(None))
+#: What delays work that is timed: the fastest devices need some 60 microseconds to fill it.
 _FILLED_BYTES = 1 << 28
 
 
@@ -114,7 +123,7 @@ class CuPyMachine:
         self.multiprocessors = int(properties.get("multiProcessorCount", 1))
         name = properties["name"]
         self._name = name.decode() if isinstance(name, bytes) else str(name)
-        self._kernels: dict[tuple[Any, ...], Any] = {}
+        self._kernels: dict[str, Any] = {}
 
     @property
     def xp(self) -> Any:
@@ -128,14 +137,16 @@ class CuPyMachine:
 
     @functools.cached_property
     def identity(self) -> dict[str, str]:
-        """Name of the device, its capability, and the versions of all that compiles."""
-        runtime = self._cupy.cuda.runtime
+        """Name of the device, its capability, and the versions of all that compiles and runs."""
+        cuda = self._cupy.cuda
         return {
             "device": self._name,
             "capability": "{}.{}".format(*self.capability),
-            "driver": str(runtime.driverGetVersion()),
-            "runtime": str(runtime.runtimeGetVersion()),
+            "driver": f"{_driver_build()}, CUDA {cuda.runtime.driverGetVersion()}",
+            "runtime": str(cuda.runtime.runtimeGetVersion()),
+            "nvrtc": "{}.{}".format(*cuda.nvrtc.getVersion()),
             "cupy": str(self._cupy.__version__),
+            "rbgp_graphs": package_version(),
         }
 
     @property
@@ -173,55 +184,57 @@ class CuPyMachine:
 
     def run(self, launch: Launch, arguments: Sequence[Any]) -> None:
         """Launch a kernel on the current stream of the device."""
-        kernel = self._kernel(launch)
-        ready = tuple(map(self._ready, arguments))
-        kernel(
+        ready = [
+            self._ready(argument) if isinstance(argument, _TRANSLATED) else argument
+            for argument in arguments
+        ]
+        self._kernel(launch)(
             (launch.blocks, 1, launch.batches),
             (launch.threads, 1, 1),
-            ready,
+            tuple(ready),
             shared_mem=launch.shared_bytes,
         )
 
     def seconds(self, work: Callable[[], None], repeats: int) -> float:
         """Return the mean time of some work between two events of the current stream.
 
-        A buffer is filled first, once for each repeat, so that all work is in the queue when
-        the device comes to it and the time of the host does not count. Waits for the device.
+        A buffer is filled first, so often that all work is in the queue when the device comes to
+        it and the time of the host does not count. Waits for the device.
         """
-        start, stop = self._cupy.cuda.Event(), self._cupy.cuda.Event()
         buffer = self._cupy.empty(_FILLED_BYTES, self._cupy.uint8)
-        for _ in range(repeats):
-            buffer.fill(0)
-        start.record()
-        for _ in range(repeats):
-            work()
-        stop.record()
-        stop.synchronize()
-        return float(self._cupy.cuda.get_elapsed_time(start, stop)) / 1e3 / repeats
+        clock = EventClock(self._cupy.cuda, lambda: buffer.fill(0))
 
-    def _ready(self, argument: Any) -> Any:
+        def all_work() -> None:
+            for _ in range(repeats):
+                work()
+
+        return clock.seconds(clock.record(all_work)) / repeats
+
+    def _ready(self, argument: TensorMap | None) -> Any:
         """Return an argument as CuPy takes it."""
-        if isinstance(argument, TensorMap):
-            return argument.encode(driver_encoder(), self.address(argument.array))
-        return np.uint64(0) if argument is None else argument
+        if argument is None:
+            return _NULL
+        return argument.layout.at(self.address(argument.array))
 
     def _kernel(self, launch: Launch) -> Any:
-        key = (launch.kernel, *launch.macros.items())
-        kernel = self._kernels.get(key)
+        kernel = self._kernels.get(launch.key)
         if kernel is None:
-            source = kernel_source(launch.kernel)
-            options = ("-std=c++17", *macro_options(launch.macros))
+            source, options = kernel_source(launch.kernel), compiler_options(launch)
             if not launch.options:
                 module = self._cupy.RawModule(code=source, options=options)
             else:
-                own = (*launch.options, *options)
-                path = cubin_file(self._cupy.cuda.nvrtc, source, own)
+                path = cubin_file(self._cupy.cuda.nvrtc, source, options)
                 module = self._cupy.RawModule(path=str(path))
             kernel = module.get_function(f"rbgp_{launch.kernel}")
             if launch.shared_bytes > STANDARD_SHARED_BYTES:
                 kernel.max_dynamic_shared_size_bytes = launch.shared_bytes
-            self._kernels[key] = kernel
+            self._kernels[launch.key] = kernel
         return kernel
+
+
+def compiler_options(launch: Launch) -> tuple[str, ...]:
+    """Return what NVRTC is told, besides what CuPy adds where the launch names no architecture."""
+    return (*launch.options, "-std=c++17", *macro_options(launch.macros))
 
 
 def why_missing() -> str | None:
@@ -243,7 +256,38 @@ def why_missing() -> str | None:
                 "multiprocessing"
             )
         return f"CuPy finds no usable CUDA driver ({error}); install or update NVIDIA's driver"
-    return None if count else "CuPy finds no CUDA device"
+    return _missing_library(cupy) if count else "CuPy finds no CUDA device"
+
+
+@functools.cache
+def _missing_library(cupy: Any) -> str | None:
+    """Return which library of CUDA that is no part of the driver is missing, or None."""
+    libraries: dict[str, Callable[[], Any]] = {
+        "compiler, NVRTC,": lambda: cupy.cuda.nvrtc.getVersion(),
+        "library cuBLAS": lambda: cupy.cuda.cublas,
+    }
+    for name, load in libraries.items():
+        try:
+            load()
+        # Each version of CuPy and of its loader has errors of its own.
+        except Exception as error:
+            first = str(error).partition("\n")[0]
+            return (
+                f"CuPy cannot load CUDA's {name} ({type(error).__name__}: {first}); run: "
+                'pip install "rbgp-graphs[gpu-cu13]" (gpu-cu12 for a driver of CUDA 12), or '
+                "install the CUDA toolkit"
+            )
+    return None
+
+
+def _driver_build() -> str:
+    """Return the version of NVIDIA's kernel module, "unknown" where no file tells."""
+    try:
+        text = _DRIVER_FILE.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "unknown"
+    found = re.search(r"Kernel Module.*?(\d+(?:\.\d+)+)", text)
+    return found[1] if found else "unknown"
 
 
 @functools.cache

@@ -15,6 +15,7 @@ from rbgp_graphs.gpu.cuda.launch import NUMBER_TYPES
 from rbgp_graphs.gpu.cuda.plans import Plan, Problem
 from rbgp_graphs.gpu.cuda.portable import ForwardTile, SampledTile
 from rbgp_graphs.gpu.cuda.sampled_tensor_core import SampledWarpTile
+from rbgp_graphs.gpu.cuda.sampled_warpgroup import SampledWarpgroupTile
 from rbgp_graphs.gpu.cuda.tables import Dimensions
 from rbgp_graphs.gpu.cuda.tensor_core import WarpTile
 from rbgp_graphs.gpu.cuda.warp import step_length
@@ -49,6 +50,8 @@ def work(plan: Plan, problem: Problem) -> Work:
     tile = plan.tile
     if isinstance(tile, WarpgroupTile):
         return tile.work(size)
+    if isinstance(tile, SampledWarpgroupTile):
+        return tile.work(size, problem.n, problem.batches)
     if isinstance(tile, WarpTile):
         return _warp_work(tile, size, problem.dtype)
     if isinstance(tile, ForwardTile):
@@ -62,7 +65,7 @@ def clocks(
     plan: Plan, problem: Problem, *, capability: tuple[int, int], multiprocessors: int
 ) -> float:
     """Return about how many clocks of the device a plan takes."""
-    if isinstance(plan.tile, WarpgroupTile):
+    if isinstance(plan.tile, WarpgroupTile | SampledWarpgroupTile):
         return plan.tile.clocks(problem.size, problem.n, problem.batches, multiprocessors)
     launch, block = plan.launch(problem), work(plan, problem)
     tiles = launch.blocks * launch.batches

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from rbgp_graphs.gpu.cuda import hopper
+from rbgp_graphs.gpu.cuda import hopper, sampled_hopper, warp
 from rbgp_graphs.gpu.cuda.hopper import hopper_launch, hopper_misfit
-from rbgp_graphs.gpu.cuda.launch import NUMBER_TYPES, VECTOR_BYTES, Launch
+from rbgp_graphs.gpu.cuda.launch import LARGE_SHARED_BYTES, NUMBER_TYPES, VECTOR_BYTES, Launch
 from rbgp_graphs.gpu.cuda.machine import Machine
 from rbgp_graphs.gpu.cuda.portable import (
     ForwardTile,
@@ -22,18 +22,22 @@ from rbgp_graphs.gpu.cuda.portable import (
     sampled_tile,
     sampled_tiles,
 )
+from rbgp_graphs.gpu.cuda.ring import MULTIPROCESSORS
+from rbgp_graphs.gpu.cuda.sampled_hopper import sampled_hopper_launch, sampled_hopper_misfit
 from rbgp_graphs.gpu.cuda.sampled_tensor_core import (
     SampledWarpTile,
     sampled_tensor_core_launch,
     sampled_warp_tile,
     sampled_warp_tiles,
 )
+from rbgp_graphs.gpu.cuda.sampled_warpgroup import SampledWarpgroupTile
 from rbgp_graphs.gpu.cuda.tables import Dimensions
 from rbgp_graphs.gpu.cuda.tensor_core import WarpTile, tensor_core_launch, warp_tile, warp_tiles
 from rbgp_graphs.gpu.cuda.warp import suits
 from rbgp_graphs.gpu.cuda.warpgroup import WarpgroupTile
+from rbgp_graphs.gpu.cuda.ways import Way, ways
 
-Tile = ForwardTile | SampledTile | WarpTile | WarpgroupTile | SampledWarpTile
+Tile = ForwardTile | SampledTile | WarpTile | WarpgroupTile | SampledWarpTile | SampledWarpgroupTile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,47 +114,79 @@ buffers=2)'
             return tensor_core_launch(size, dtype, n, tile=tile, **batch, **pieces)
         if self.kernel == "forward":
             return forward_launch(size, dtype, n, tile=tile, **batch, **pieces)
+        if self.kernel == "sampled_hopper":
+            return sampled_hopper_launch(size, dtype, tile=tile)
         if self.kernel == "sampled_tensor_core":
             return sampled_tensor_core_launch(size, dtype, tile=tile, **pieces)
         return sampled_launch(size, dtype, n, tile=tile, **pieces)
+
+    def suits(self, are_tensors: tuple[bool, ...]) -> bool:
+        """Return whether it takes operands that are one tensor of five axes each, or are not."""
+        if isinstance(self.tile, WarpgroupTile | SampledWarpgroupTile):
+            return self.tile.suits(*are_tensors)
+        return True
 
 
 def usual_plans(problem: Problem, machine: Machine) -> list[Plan]:
     """Return plans of all kernels that can compute a product, the fastest kernel first.
 
-    There is one for each, and for the Hopper kernel a plain one too. The tiles follow from rules
+    There is one for each, and for a Hopper kernel a plain one too. The tiles follow from rules
     and a model of the structure of the kernels, not from measurements.
     """
-    capability, limit = machine.capability, machine.shared_limit
-    found = _usual(problem, capability, limit)
+    found = _usual(problem, machine.capability, machine.shared_limit, machine.multiprocessors)
     return [Plan(kernel=kernel, tile=tile) for kernel, tile in found if tile is not None]
 
 
-def checked_plans(problem: Problem, machine: Machine) -> list[Plan]:
-    """Return the usual plans, and those that take other ways through the Hopper kernel."""
-    found = usual_plans(problem, machine)
-    if _suits_hopper(problem, machine.capability):
-        ways = hopper.one_of_each(problem.size, problem.n)
-        found += [Plan(kernel="hopper", tile=tile) for tile in ways]
-    return [*dict.fromkeys(found)]
+def checked_plans(
+    problem: Problem, machine: Machine, activation: str | None, taken: set[Way]
+) -> list[Plan]:
+    """Return few plans that take all ways of this problem which are not taken yet.
+
+    Parameters
+    ----------
+    problem : Problem
+        The product.
+    machine : Machine
+        The device.
+    activation : {"relu", "gelu", "silu"} or None
+        What ends the product.
+    taken : set of Way
+        Ways that other checks take; those of the plans are added.
+    """
+    plans = dict.fromkeys((*usual_plans(problem, machine), *all_plans(problem, machine)))
+    left = {plan: ways(plan.launch(problem, activation)) - taken for plan in plans}
+    found: list[Plan] = []
+    while left := {plan: own - taken for plan, own in left.items() if not own <= taken}:
+        found.append(max(left, key=lambda plan: len(left[plan])))
+        taken |= left[found[-1]]
+    return found
 
 
 @functools.lru_cache(maxsize=256)
 def _usual(
-    problem: Problem, capability: tuple[int, int], limit: int
+    problem: Problem,
+    capability: tuple[int, int],
+    limit: int,
+    multiprocessors: int = MULTIPROCESSORS,
 ) -> tuple[tuple[str, Tile | None], ...]:
-    size, dtype, n = problem.size, problem.dtype, problem.n
-    has_cores = suits(dtype, capability)
+    size, dtype, n, batches = problem.size, problem.dtype, problem.n, problem.batches
+    has_cores, has_boxes = suits(dtype, capability), _suits_hopper(problem, capability)
+    found: list[tuple[str, Tile | None]] = []
     if problem.product == "sampled":
-        cores = sampled_warp_tile(size, dtype, n, limit) if has_cores else None
-        return ("sampled_tensor_core", cores), ("sampled", sampled_tile(size, dtype, n, limit))
-    boxes: tuple[Tile, ...] = ()
-    if _suits_hopper(problem, capability):
-        boxes = hopper.usual_tiles(size, n, problem.batches)
-    cores_tile = warp_tile(size, dtype, n, limit) if has_cores else None
-    portable = forward_tile(size, dtype, n, limit)
-    on_hopper = (("hopper", tile) for tile in boxes)
-    return *on_hopper, ("tensor_core", cores_tile), ("forward", portable)
+        if has_boxes:
+            boxes = sampled_hopper.usual_tiles(size, n, batches, multiprocessors)
+            found += (("sampled_hopper", tile) for tile in boxes)
+        if has_cores:
+            found.append(("sampled_tensor_core", sampled_warp_tile(size, dtype, n, limit)))
+        found.append(("sampled", sampled_tile(size, dtype, n, limit)))
+    else:
+        if has_boxes:
+            tiles = hopper.usual_tiles(size, n, batches, multiprocessors)
+            found += (("hopper", tile) for tile in tiles)
+        if has_cores:
+            found.append(("tensor_core", warp_tile(size, dtype, n, limit)))
+        found.append(("forward", forward_tile(size, dtype, n, limit)))
+    return tuple(found)
 
 
 def all_plans(problem: Problem, machine: Machine) -> Iterator[Plan]:
@@ -158,12 +194,16 @@ def all_plans(problem: Problem, machine: Machine) -> Iterator[Plan]:
     size, dtype, n = problem.size, problem.dtype, problem.n
     limit, has_cores = machine.shared_limit, suits(dtype, machine.capability)
     tiles: list[tuple[str, Iterator[Tile]]] = []
+    has_boxes = _suits_hopper(problem, machine.capability)
     if problem.product == "sampled":
+        if has_boxes:
+            found = sampled_hopper.fitting_tiles(size, n, problem.batches)
+            tiles.append(("sampled_hopper", found))
         if has_cores:
             tiles.append(("sampled_tensor_core", sampled_warp_tiles(size, n)))
         tiles.append(("sampled", sampled_tiles(size, dtype, n)))
     else:
-        if _suits_hopper(problem, machine.capability):
+        if has_boxes:
             tiles.append(("hopper", hopper.fitting_tiles(size, n)))
         if has_cores:
             tiles.append(("tensor_core", warp_tiles(size, n)))
@@ -173,22 +213,53 @@ def all_plans(problem: Problem, machine: Machine) -> Iterator[Plan]:
     ):
         plan = Plan(kernel=kernel, tile=tile)
         launch = plan.launch(problem)
-        most = hopper.SHARED_BYTES if kernel == "hopper" else limit
+        most = hopper.SHARED_BYTES if kernel in ("hopper", "sampled_hopper") else limit
         if launch.fits and launch.shared_bytes <= most:
             yield plan
 
 
+def misfits(
+    problem: Problem, capability: tuple[int, int], shared_limit: int = LARGE_SHARED_BYTES
+) -> dict[str, str | None]:
+    """Say why a kernel cannot compute a product on a device, or None, the fastest kernel first.
+
+    Examples
+    --------
+    >>> from rbgp_graphs.constructions import complete
+    >>> from rbgp_graphs.gpu.cuda.tables import dimensions
+    >>> from rbgp_graphs.products import RBGP4
+    >>> size = dimensions(RBGP4(complete(2, 2), (64, 1), complete(2, 2), (1, 4)))
+    >>> misfits(Problem(product="forward", size=size, dtype="float16", n=64), (9, 0))
+    {'hopper': '|V_b| = 4 is not a multiple of 8', 'tensor_core': None, 'forward': None}
+    """
+    prefix = "sampled_" if problem.product == "sampled" else ""
+    cores = None
+    if capability < warp.OLDEST_CAPABILITY:
+        cores = "it needs compute capability 8.0, the device has {}.{}".format(*capability)
+    elif not suits(problem.dtype, capability):
+        cores = f"the dtype is {problem.dtype}, which tensor cores do not multiply"
+    elif (f"{prefix}tensor_core", None) in _usual(problem, capability, shared_limit):
+        cores = "no tile fits into shared memory"
+    return {
+        f"{prefix}hopper": _hopper_misfit(problem, capability),
+        f"{prefix}tensor_core": cores,
+        prefix.rstrip("_") or "forward": None,
+    }
+
+
 def _suits_hopper(problem: Problem, capability: tuple[int, int]) -> bool:
-    if problem.product != "forward":
-        return False
-    misfit = hopper_misfit(
+    return _hopper_misfit(problem, capability) is None
+
+
+def _hopper_misfit(problem: Problem, capability: tuple[int, int]) -> str | None:
+    misfit = sampled_hopper_misfit if problem.product == "sampled" else hopper_misfit
+    return misfit(
         problem.size,
         problem.dtype,
         batches=problem.batches,
         aligned=problem.rows_aligned,
         capability=capability,
     )
-    return misfit is None
 
 
 def _word(value: Any) -> str:

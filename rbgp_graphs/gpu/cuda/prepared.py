@@ -26,6 +26,8 @@ class Prepared:
         size, own = merged(dimensions(pattern), tables(pattern))
         self.size: Dimensions = size
         self.tables = _on_device(own, xp)
+        #: Calls of kernels on this pattern that are ready for operands of some layout.
+        self.calls: dict[tuple[Any, ...], Any] = {}
 
 
 class PreparedTranspose(Prepared):

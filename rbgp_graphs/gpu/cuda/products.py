@@ -8,16 +8,16 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal
+from typing import Any
 
 from rbgp_graphs.errors import BackendError
 from rbgp_graphs.gpu.cuda import gather
-from rbgp_graphs.gpu.cuda.checks import Checks, verdict_of
+from rbgp_graphs.gpu.cuda.checks import Checks, DeviceLostError, verdict_of
 from rbgp_graphs.gpu.cuda.choices import Choice, Choices, choice_key
-from rbgp_graphs.gpu.cuda.hopper import is_one_tensor, suits_operands
-from rbgp_graphs.gpu.cuda.launch import PRECISIONS, VECTOR_BYTES, Launch, number_type
+from rbgp_graphs.gpu.cuda.hopper import is_one_tensor
+from rbgp_graphs.gpu.cuda.launch import VECTOR_BYTES, Launch, number_type
 from rbgp_graphs.gpu.cuda.machine import Machine
-from rbgp_graphs.gpu.cuda.plans import Plan, Problem, all_plans, checked_plans, usual_plans
+from rbgp_graphs.gpu.cuda.plans import Plan, Problem, all_plans, usual_plans
 from rbgp_graphs.gpu.cuda.portable import transpose_launch
 from rbgp_graphs.gpu.cuda.prepared import (
     Prepared,
@@ -28,12 +28,16 @@ from rbgp_graphs.gpu.cuda.prepared import (
     matrix_stride,
     row_stride,
 )
-from rbgp_graphs.gpu.cuda.runs import run_forward, run_sampled, run_transpose
-from rbgp_graphs.gpu.cuda.verdicts import Verdict, Verdicts, verdict_key
+from rbgp_graphs.gpu.cuda.runs import Call, forward_call, sampled_call, transpose_call
+from rbgp_graphs.gpu.cuda.verdicts import Verdicts, verdict_key
 from rbgp_graphs.products import RBGP4
 
 #: Problems whose launches are kept ready.
 _MOST_READY = 4096
+#: Calls that are kept for a pattern, one for each layout of operands.
+_MOST_CALLS = 256
+#: Columns and operands that kernels count; they round up in 32 bits.
+_LARGEST_COUNT = 2**30
 
 
 class Products:
@@ -106,12 +110,32 @@ class Products:
         prepared = self.prepare(pattern, transposed=transposed)
         if out.size == 0:
             return
-        operand, result = as_matrices(xp, X), as_matrices(xp, out, is_result=True)
         total = xp.float64 if out.dtype == xp.float64 else xp.float32
         offset = None if bias is None else xp.ascontiguousarray(bias, dtype=total)
-        values = as_contiguous(self.machine, values)
-        numbers = number_type(out.dtype, precision)
-        self._forward(prepared, numbers, values, operand, result, offset, activation)
+        given = values, X, out
+        key = ("forward", out.dtype, activation, precision, *map(self._layout, given))
+        call = prepared.calls.get(key)
+        if call is not None:
+            call.run(self.machine, *given, offset)
+            return
+        operand, result = as_matrices(xp, X), as_matrices(xp, out, is_result=True)
+        used = as_contiguous(self.machine, values), operand, result
+        call = self._forward_call(prepared, number_type(out.dtype, precision), *used, activation)
+        if call is not None:
+            call.run(self.machine, *used, offset)
+            self._keep(call, prepared, key, given, used)
+        else:
+            found = gather.forward(
+                xp,
+                self.machine.special,
+                prepared.size,
+                prepared.tables,
+                values,
+                operand,
+                offset,
+                activation,
+            )
+            result[...] = found.astype(result.dtype)
         if self.machine.address(result) != self.machine.address(out):
             out[...] = result.reshape(out.shape)
 
@@ -137,6 +161,12 @@ class Products:
         prepared = self.prepare(pattern, transposed=False)
         if out.size == 0:
             return
+        given = dY, X, out
+        key = ("sampled", out.dtype, precision, *map(self._layout, given))
+        call = prepared.calls.get(key)
+        if call is not None:
+            call.run(self.machine, *given)
+            return
         left, right = as_matrices(xp, dY), as_matrices(xp, X)
         if right.size == 0:
             out[...] = 0
@@ -152,9 +182,11 @@ class Products:
             rows_aligned=self._are_aligned(left, right),
         )
         check = functools.partial(self._checks.sampled, prepared=prepared, dtype=out.dtype)
-        launch = self._launch_for(problem, None, check)
+        launch = self._launch_for(problem, None, check, are_tensors=_are_tensors(left, right))
         if launch is not None:
-            run_sampled(self.machine, launch, prepared, left, right, result)
+            call = sampled_call(self.machine, launch, prepared, left, right, result)
+            call.run(self.machine, left, right, result)
+            self._keep(call, prepared, key, given, (left, right, result))
         else:
             found = gather.sampled(xp, prepared.size, prepared.tables, left, right)
             result[...] = found.astype(result.dtype)
@@ -169,6 +201,11 @@ class Products:
         size = prepared.own_size
         source = xp.ascontiguousarray(values)
         result = xp.empty((size.rows, size.row_degree), source.dtype)
+        key = ("transpose", source.dtype)
+        call = prepared.calls.get(key)
+        if call is not None:
+            call.run(self.machine, source, result)
+            return result
         check = functools.partial(self._checks.transpose, prepared=prepared, dtype=source.dtype)
         launch = self._first_usable(
             ("transpose", size, source.dtype.name),
@@ -176,91 +213,23 @@ class Products:
             check,
         )
         if launch is not None:
-            run_transpose(self.machine, launch, prepared, source, result)
+            call = prepared.calls[key] = transpose_call(launch, prepared)
+            call.run(self.machine, source, result)
             return result
         return gather.transpose_values(xp, size, prepared.own_tables, prepared.sources, source)
 
-    def check(self, pattern: RBGP4, dtype: Any, n: int, activation: str | None) -> list[Verdict]:
-        """Run every kernel that these products could use, on random numbers.
-
-        Parameters
-        ----------
-        pattern : RBGP4
-            The pattern.
-        dtype : dtype
-            Of all operands.
-        n : int
-            Columns of the operands.
-        activation : {"relu", "gelu", "silu"} or None
-            What ends the products.
-
-        Returns
-        -------
-        list of Verdict
-            One for each kernel, of now and not of an earlier run, compared with tier 0. Then
-            one of tier 0 itself, compared with NumPy.
-
-        Raises
-        ------
-        BackendError
-            If after a kernel nothing runs on the device any more.
-        """
-        plain = self.prepare(pattern, transposed=False)
-        transposed = self.prepare(pattern, transposed=True)
-        assert isinstance(transposed, PreparedTranspose)
-        of, aligned = self._checks, n * dtype.itemsize % VECTOR_BYTES == 0
-        runs: list[tuple[Launch, Callable[..., str | None], tuple[Any, ...]]] = []
-        for prepared in (plain, transposed):
-            for launch in self._launches("forward", prepared, dtype, n, aligned, activation):
-                runs.append((launch, of.forward, (prepared, dtype, n, activation)))
-        for launch in self._launches("sampled", plain, dtype, n, aligned):
-            runs.append((launch, of.sampled, (plain, dtype)))
-        ordering = transpose_launch(transposed.own_size, dtype.name)
-        runs.append((ordering, of.transpose, (transposed, dtype)))
-        self.machine.compile(launch for launch, *_ in runs)
-        verdicts = []
-        for launch, check, arguments in runs:
-            verdict = verdict_of(launch.variant, functools.partial(check, launch, *arguments))
-            self._check_device(verdict)
-            verdicts.append(verdict)
-        return [*verdicts, verdict_of("gather()", lambda: of.gather(pattern, plain))]
-
-    def _launches(
-        self,
-        product: Literal["forward", "sampled"],
-        prepared: Prepared,
-        dtype: Any,
-        n: int,
-        aligned: bool,
-        activation: str | None = None,
-    ) -> list[Launch]:
-        """Return a launch of each kernel that could compute a product, in any precision."""
-        found: list[Launch] = []
-        for precision in (None, *PRECISIONS):
-            problem = Problem(
-                product=product,
-                size=prepared.size,
-                dtype=number_type(dtype, precision),
-                n=n,
-                rows_aligned=aligned,
-            )
-            plans = checked_plans(problem, self.machine)
-            launches = (plan.launch(problem, activation) for plan in plans)
-            found += (launch for launch in launches if launch not in found)
-        return found
-
     # Choice of a kernel ---------------------------------------------------------------------
 
-    def _forward(
+    def _forward_call(
         self,
         prepared: Prepared,
         numbers: str,
         values: Any,
         X: Any,
         Y: Any,
-        bias: Any,
         activation: str | None,
-    ) -> None:
+    ) -> Call | None:
+        """Return the call for a product, or None if tier 0 has to do it."""
         batches, _, n = X.shape
         problem = Problem(
             product="forward",
@@ -273,22 +242,10 @@ class Products:
         check = functools.partial(
             self._checks.forward, prepared=prepared, dtype=X.dtype, n=n, activation=activation
         )
-        are_tensors = tuple(is_one_tensor(a.shape, row_stride(a), matrix_stride(a)) for a in (X, Y))
-        launch = self._launch_for(problem, activation, check, are_tensors=are_tensors)
-        if launch is not None:
-            run_forward(self.machine, launch, prepared, values, X, Y, bias)
-            return
-        result = gather.forward(
-            self.machine.xp,
-            self.machine.special,
-            prepared.size,
-            prepared.tables,
-            values,
-            X,
-            bias,
-            activation,
-        )
-        Y[...] = result.astype(Y.dtype)
+        launch = self._launch_for(problem, activation, check, are_tensors=_are_tensors(X, Y))
+        if launch is None:
+            return None
+        return forward_call(self.machine, launch, prepared, values, X, Y)
 
     def _launch_for(
         self,
@@ -296,18 +253,20 @@ class Products:
         activation: str | None,
         check: Callable[[Launch], str | None],
         *,
-        are_tensors: tuple[bool, ...] = (),
+        are_tensors: tuple[bool, ...],
     ) -> Launch | None:
         """Return the launch for a problem, or None if tier 0 has to do it.
 
-        `are_tensors` says which of X and Y are one tensor of five axes.
+        `are_tensors` says which of the dense matrices are one tensor of five axes.
         """
+        if max(problem.n, problem.batches) > _LARGEST_COUNT:
+            return None
         return self._first_usable(
             (problem, activation, are_tensors),
             lambda: (
                 plan.launch(problem, activation)
                 for plan in self._plans(problem)
-                if plan.kernel != "hopper" or suits_operands(plan.tile, *are_tensors)
+                if plan.suits(are_tensors)
             ),
             check,
         )
@@ -362,11 +321,14 @@ class Products:
         verdict = self._verdicts.find(key)
         if verdict is None:
             # What went wrong before must not be taken for a mistake of this kernel.
-            self._wait("something that this process did before has failed on the device")
-            verdict = verdict_of(launch.variant, lambda: check(launch))
-            if not verdict.is_error:
+            self._wait()
+            try:
+                verdict = verdict_of(self.machine, launch.variant, lambda: check(launch))
+            except DeviceLostError as lost:
+                self._verdicts.add(key, lost.verdict)
+                raise
+            if verdict.is_kept:
                 self._verdicts.add(key, verdict)
-            self._check_device(verdict, key)
         if verdict.problem is not None:
             warnings.warn(
                 f"the CUDA kernel {verdict.variant} is switched off on this device: "
@@ -377,30 +339,22 @@ class Products:
         self._usable[key] = verdict.problem is None
         return self._usable[key]
 
-    def _check_device(self, verdict: Verdict, key: str | None = None) -> None:
-        """Raise if nothing runs on the device any more, and remember what has caused that."""
-        if not verdict.is_error:
-            return
-        try:
-            self._wait(f"the CUDA kernel {verdict.variant} has failed, and is not used any more")
-        except BackendError:
-            if key is not None:
-                self._verdicts.add(key, verdict)
-            raise
-
-    def _wait(self, cause: str) -> None:
-        """Wait for the device, or say why nothing runs on it any more."""
+    def _wait(self) -> None:
+        """Wait for the device, or say that nothing runs on it any more."""
         try:
             self.machine.wait()
         except Exception as error:
             raise BackendError(
-                f"nothing runs on this device any more ({error}): {cause}; start the process again"
+                f"nothing runs on this device any more ({error}): something that this process did "
+                "before has failed on the device; start the process again"
             ) from error
 
     def choose(self, problem: Problem, choice: Choice) -> None:
         """Use a plan for a problem from now on, here and in later processes."""
         self._choices.add(choice_key(self.machine.identity, problem), choice)
         self._ready.clear()
+        for prepared in [*self._prepared.values()]:
+            prepared.calls.clear()
 
     # Arrays ---------------------------------------------------------------------------------
 
@@ -421,5 +375,29 @@ class Products:
                 weakref.finalize(pattern, self._prepared.pop, key, None)
         return prepared
 
+    def _layout(self, array: Any) -> tuple[Any, ...]:
+        """Return all that a call depends on of an operand."""
+        return array.shape, array.strides, self.machine.address(array) % VECTOR_BYTES
+
+    def _keep(
+        self,
+        call: Call,
+        prepared: Prepared,
+        key: tuple[Any, ...],
+        given: tuple[Any, ...],
+        used: tuple[Any, ...],
+    ) -> None:
+        """Keep a call for operands that lie as the given ones, if these were used as they are."""
+        address = self.machine.address
+        if all(address(a) == address(b) for a, b in zip(given, used, strict=True)):
+            if len(prepared.calls) >= _MOST_CALLS:
+                prepared.calls.clear()
+            prepared.calls[key] = call
+
     def _are_aligned(self, *matrices: Any) -> bool:
         return all(are_rows_aligned(self.machine, one) for one in matrices)
+
+
+def _are_tensors(*matrices: Any) -> tuple[bool, ...]:
+    """Return which batches of matrices are one tensor of five axes each."""
+    return tuple(is_one_tensor(a.shape, row_stride(a), matrix_stride(a)) for a in matrices)

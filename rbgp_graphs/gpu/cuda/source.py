@@ -19,7 +19,7 @@ def kernel_source(name: str) -> str:
     ----------
     name : str
         File name without suffix: "forward", "sampled", "transpose", "tensor_core",
-        "sampled_tensor_core" or "hopper".
+        "sampled_tensor_core", "hopper", "sampled_hopper" or "sum_parts".
 
     Returns
     -------

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -176,6 +177,45 @@ def tables(pattern: RBGP4) -> Tables:
         outer_tables=_int32(pattern.outer_edge_tables.reshape(outer.shape)),
         inner_columns=_int32(pattern.inner_tables),
     )
+
+
+def row_parts(
+    size: Dimensions, own: Tables, fits: Callable[[Dimensions], bool]
+) -> Iterator[tuple[Dimensions, Tables]]:
+    """Yield a pattern in parts of neighbouring rows, from the first to the last.
+
+    Parameters
+    ----------
+    size : Dimensions
+        The pattern.
+    own : Tables
+        Its tables, arrays of any module.
+    fits : callable
+        Says whether a part is small enough; one that is not is halved while it has rows enough.
+
+    Examples
+    --------
+    >>> from rbgp_graphs.constructions import complete
+    >>> pattern = RBGP4(complete(2, 3), (3, 1), complete(5, 6), (1, 2))
+    >>> parts = row_parts(dimensions(pattern), tables(pattern), lambda part: part.rows <= 10)
+    >>> [(part.uo, part.ur, part.rows) for part, _ in parts]
+    [(1, 1, 5), (1, 2, 10), (1, 1, 5), (1, 2, 10)]
+    """
+    axis = next((name for name in ("uo", "ur", "ui", "ub") if getattr(size, name) > 1), None)
+    if axis is None or fits(size):
+        yield size, own
+        return
+    middle = getattr(size, axis) // 2
+    for half in (slice(None, middle), slice(middle, None)):
+        extent: dict[str, Any] = {axis: len(range(getattr(size, axis))[half])}
+        part = replace(size, **extent)
+        cut = own
+        if axis == "uo":
+            outer, which = own.outer_columns[half], own.outer_tables[half]
+            cut = replace(own, outer_columns=outer, outer_tables=which)
+        elif axis == "ui":
+            cut = replace(own, inner_columns=own.inner_columns[:, half])
+        yield from row_parts(part, cut, fits)
 
 
 def transpose_sources(pattern: RBGP4) -> TransposeSources:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,18 +23,18 @@ _MAP_BYTES, _MAP_ALIGNMENT = 128, 64
 _STRIDE_BYTES, _LARGEST_BOX, _LARGEST_STRIDE, _LARGEST_EXTENT = 16, 256, 2**40, 2**32
 #: Bytes of a number in float16 or bfloat16.
 NUMBER_BYTES = 2
+#: Encoded maps that a layout keeps, one for each address.
+_MOST_ENCODED = 64
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class TensorMap:
-    """An array in float16 or bfloat16 as a tensor of up to five axes, and the box to copy.
+class TensorLayout:
+    """How an array in float16 or bfloat16 is a tensor of up to five axes, and the box to copy.
 
     All tuples begin with the axis whose numbers are neighbours in memory.
 
     Attributes
     ----------
-    array : array
-        Where the tensor begins; it is kept alive.
     dtype : str
         "float16" or "bfloat16".
     extents : tuple of int
@@ -45,11 +45,11 @@ class TensorMap:
         Sizes of the box. Its first one fills the span of the swizzle.
     """
 
-    array: Any
     dtype: str
     extents: tuple[int, ...]
     strides: tuple[int, ...]
     box: tuple[int, ...]
+    _encoded: dict[int, NDArray[Any]] = field(init=False, repr=False, default_factory=dict)
 
     @property
     def swizzle_bytes(self) -> int:
@@ -73,8 +73,20 @@ class TensorMap:
             return f"a row of the box has {self.swizzle_bytes} bytes, not 32, 64 or 128"
         return None
 
+    def at(self, address: int) -> NDArray[Any]:
+        """Return what `encode` returns for the driver of this process, and keep it.
+
+        Encoding takes the host longer than all else in a launch.
+        """
+        found = self._encoded.get(address)
+        if found is None:
+            if len(self._encoded) >= _MOST_ENCODED:
+                self._encoded.clear()
+            found = self._encoded[address] = self.encode(driver_encoder(), address)
+        return found
+
     def encode(self, encode_tiled: Callable[..., int], address: int) -> NDArray[Any]:
-        """Return the map as the driver encodes it.
+        """Return the map of a tensor as the driver encodes it.
 
         Parameters
         ----------
@@ -112,6 +124,14 @@ class TensorMap:
         if error:
             raise BackendError(f"cuTensorMapEncodeTiled failed with CUDA error {error}")
         return encoded.view(np.dtype([("bytes", np.uint8, (_MAP_BYTES,))]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TensorMap:
+    """An array, which is kept alive, and how the tensor memory accelerator sees it."""
+
+    array: Any
+    layout: TensorLayout
 
 
 @functools.cache

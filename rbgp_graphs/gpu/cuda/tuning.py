@@ -26,7 +26,7 @@ from rbgp_graphs.gpu.cuda.model import clocks
 from rbgp_graphs.gpu.cuda.plans import Plan, Problem, all_plans, usual_plans
 from rbgp_graphs.gpu.cuda.prepared import Prepared
 from rbgp_graphs.gpu.cuda.products import Products
-from rbgp_graphs.gpu.cuda.runs import run_forward, run_sampled
+from rbgp_graphs.gpu.cuda.runs import forward_call, sampled_call
 from rbgp_graphs.gpu.operands import as_pattern
 from rbgp_graphs.products import RBGP4
 
@@ -258,42 +258,44 @@ def ranked_plans(own: Products, problem: Problem, count: int) -> list[Plan]:
 
 def _runs(
     own: Products, prepared: Prepared, problem: Problem, dtype: Any
-) -> tuple[Callable[[Launch], None], Callable[[Launch], str | None]]:
-    """Return what launches a kernel on random numbers, and what checks it."""
+) -> tuple[Callable[[Launch], Callable[[], None]], Callable[[Launch], str | None]]:
+    """Return what gives the call of a kernel on random numbers, and what checks it."""
     machine, size, checks = own.machine, prepared.size, Checks(own.machine)
     X = checks.numbers((problem.batches, size.cols, problem.n), dtype)
     other = checks.numbers((problem.batches, size.rows, problem.n), dtype)
     values = checks.numbers((size.rows, size.row_degree), dtype)
+
+    def sampled(launch: Launch) -> Callable[[], None]:
+        call = sampled_call(machine, launch, prepared, other, X, values)
+        return functools.partial(call.run, machine, other, X, values)
+
+    def forward(launch: Launch) -> Callable[[], None]:
+        call = forward_call(machine, launch, prepared, values, X, other)
+        return functools.partial(call.run, machine, values, X, other, None)
+
     if problem.product == "sampled":
-        return (
-            lambda launch: run_sampled(machine, launch, prepared, other, X, values),
-            lambda launch: checks.sampled(launch, prepared, dtype),
-        )
-    return (
-        lambda launch: run_forward(machine, launch, prepared, values, X, other, None),
-        lambda launch: checks.forward(launch, prepared, dtype, problem.n, None),
-    )
+        return sampled, lambda launch: checks.sampled(launch, prepared, dtype)
+    return forward, lambda launch: checks.forward(launch, prepared, dtype, problem.n, None)
 
 
 def _time_all(
     own: Products,
     plans: Sequence[Plan],
     problem: Problem,
-    run: Callable[[Launch], None],
+    ready: Callable[[Launch], Callable[[], None]],
     check: Callable[[Launch], str | None],
 ) -> dict[str, float]:
     """Return milliseconds by name. Plans take turns, so that a change of clocks meets all."""
     launches = {plan.name: plan.launch(problem) for plan in plans}
     own.machine.compile(launch for launch in launches.values() if launch.fits)
     usable = {
-        name: launch
+        name: ready(launch)
         for name, launch in launches.items()
         if launch.fits and own.is_usable(launch, check)
     }
     times: dict[str, list[float]] = {name: [] for name in usable}
     for turn in range(1 + _ROUNDS):
-        for name, launch in usable.items():
-            work = functools.partial(run, launch)
+        for name, work in usable.items():
             seconds = own.machine.seconds(work, _REPEATS)
             # The first turn loads the code.
             if turn:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rbgp_graphs._machine import cache_folder
+from rbgp_graphs._machine import cache_file
 from rbgp_graphs.gpu.cuda.launch import Launch
 from rbgp_graphs.gpu.cuda.source import kernel_source
 from rbgp_graphs.gpu.cuda.store import Store, key_of
@@ -23,14 +23,14 @@ class Verdict:
         The kernel and its structure (see `Launch.variant`).
     problem : str or None
         What went wrong, or None if nothing did.
-    is_error : bool
-        Whether that was an error and not a wrong result. An error may have passed by the next
-        process, for example if a compiler was missing.
+    is_kept : bool
+        Whether later processes have to know. An error may have passed by then, for example if a
+        compiler was missing; a wrong result will not, nor will the loss of the device.
     """
 
     variant: str
     problem: str | None
-    is_error: bool = False
+    is_kept: bool = True
 
 
 class Verdicts(Store[Verdict]):
@@ -48,13 +48,17 @@ class Verdicts(Store[Verdict]):
 
 def verdict_key(identity: Mapping[str, str], launch: Launch) -> str:
     """Return what a verdict depends on, in one word: device, versions, source and macros."""
-    source = kernel_source(launch.kernel)
-    return key_of(dict(identity), launch.macros, launch.shared_bytes, source)
+    parts: list[Any] = []
+    step: Launch | None = launch
+    while step is not None:
+        parts += [step.macros, step.shared_bytes, kernel_source(step.kernel)]
+        step = step.then
+    return key_of(dict(identity), *parts)
 
 
-def verdicts_file() -> Path:
-    """Return where verdicts are kept."""
-    return cache_folder() / "cuda_verdicts.json"
+def verdicts_file() -> Path | None:
+    """Return where verdicts are kept, or None if they are not."""
+    return cache_file("cuda_verdicts.json")
 
 
 def _verdict(entry: Any) -> Verdict | None:
@@ -62,7 +66,5 @@ def _verdict(entry: Any) -> Verdict | None:
         return None
     variant, problem = entry.get("variant"), entry["problem"]
     if isinstance(variant, str) and isinstance(problem, str | None):
-        return Verdict(
-            variant=variant, problem=problem, is_error=entry.get("is_error", False) is True
-        )
+        return Verdict(variant=variant, problem=problem)
     return None

@@ -7,34 +7,31 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from rbgp_graphs.gpu.cuda.launch import power_of_two_from, round_up
+from rbgp_graphs.gpu.cuda.ring import (
+    CLUSTER,
+    LARGEST_BOX,
+    MOST_SUMS,
+    MULTIPROCESSORS,
+    OPERATIONS,
+    REMOTE,
+    SLAB,
+    SWIZZLE_BYTES,
+    TILE,
+    RingTile,
+)
 from rbgp_graphs.gpu.cuda.tables import Dimensions
 from rbgp_graphs.gpu.cuda.tensor_map import NUMBER_BYTES
 from rbgp_graphs.gpu.cuda.work import DELAY, Work
 
-#: Columns of X in a box: 128 bytes, the span of the widest swizzle.
-SLAB = 64
 #: Sums of one product of tiles; stages hold a multiple, near the lengths aimed at.
 STEP, _STAGE_SUMS = 16, (64, 128, 32)
-#: Multiprocessors of the largest of these devices; on smaller ones fewer blocks start.
-_MULTIPROCESSORS = 132
-LARGEST_BOX = 256
-#: Rows of the side of a product that is not a multiple of 8.
-_TILE = 64
 _MOST_ROWS, _MOST_BUFFERS, _MOST_GROUPS = 128, 4, 32
-#: Registers of a thread that may hold sums: half of what a thread can have.
-_MOST_SUMS = 128
-#: Two multiprocessors always belong to one unit of the device, so all find a partner.
-_CLUSTER = 2
-_WARPGROUP = 128
-#: Results of 64 columns wait in one of two places, so that one can be stored from the other.
-_RESULT_PLACES = 2
-_SWIZZLE_BYTES, _BARRIER_BYTES, _STEP_BYTES = 1024, 8, 4
-#: Operations of a multiprocessor in a clock, and clocks until another one of a cluster knows.
-_OPERATIONS, _REMOTE = 4096.0, 400.0
+#: Bytes that say where 16 rows of X lie.
+_STEP_BYTES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class WarpgroupTile:
+class WarpgroupTile(RingTile):
     """What a block and a warpgroup of the Hopper kernel compute.
 
     Attributes
@@ -51,19 +48,14 @@ class WarpgroupTile:
         Pairs (k_o, k_i) of a stage; neighbours k_o if several u_i share X.
     chunk : int
         Values of a row in one box: 16, 32 or 64.
-    box_rows : tuple of int
-        How many u_r and u_b a box of values has.
-    buffers : int
-        Stages in shared memory.
-    groups : int
-        u_i of one u_o that a block computes. If more than one, they share all rows of X under v_o.
-    cluster : int
-        Blocks that run together: each brings a part of what all of them need.
     along_columns : bool
-        Whether these have the same rows, and share values. If not, they have the same columns and
-        share X.
-    boxed : bool
-        Whether results are stored as boxes, or by the threads in rows.
+        Whether the blocks of a cluster have the same rows, and share values. If not, they have the
+        same columns and share X.
+
+    Notes
+    -----
+    A stage of several u_i of one u_o holds all rows of X under v_o. What is not listed here is
+    documented by `RingTile`.
     """
 
     swapped: bool
@@ -73,12 +65,7 @@ class WarpgroupTile:
     column_warpgroups: int
     pairs: int
     chunk: int
-    box_rows: tuple[int, int]
-    buffers: int
-    groups: int = 1
-    cluster: int = 1
     along_columns: bool = False
-    boxed: bool = True
 
     @property
     def columns(self) -> int:
@@ -88,7 +75,7 @@ class WarpgroupTile:
     @property
     def padded_rows(self) -> int:
         """Rows of values of one u_i that shared memory has room for."""
-        return self.step if self.swapped else _TILE * self.row_warpgroups
+        return self.step if self.swapped else TILE * self.row_warpgroups
 
     @property
     def warpgroups(self) -> int:
@@ -96,9 +83,9 @@ class WarpgroupTile:
         return self.row_warpgroups * self.column_warpgroups
 
     @property
-    def threads(self) -> int:
-        """Threads of a block; one warpgroup more loads."""
-        return (self.warpgroups + 1) * _WARPGROUP
+    def result_rows(self) -> int:
+        """Rows of 64 results that wait at a time."""
+        return self.column_warpgroups * self.padded_rows
 
     @property
     def sums(self) -> int:
@@ -122,40 +109,13 @@ class WarpgroupTile:
         values = self.groups * self.stage_sums(size) * self.padded_rows
         numbers = self.operand_rows(size) * self.columns + values
         steps = self.groups * self.stage_sums(size) // STEP if self.groups > 1 else 0
-        return round_up(numbers * NUMBER_BYTES + steps * _STEP_BYTES, _SWIZZLE_BYTES)
-
-    def barrier_offset(self, size: Dimensions) -> int:
-        """Where the barriers lie."""
-        return self.result_offset(size) + self._result_bytes
-
-    def result_offset(self, size: Dimensions) -> int:
-        """Where results wait."""
-        return self.buffers * self.stage_bytes(size)
-
-    @property
-    def _result_bytes(self) -> int:
-        rows = self.column_warpgroups * self.padded_rows
-        return _RESULT_PLACES * rows * SLAB * NUMBER_BYTES
-
-    def shared_bytes(self, size: Dimensions) -> int:
-        """Shared memory of a block."""
-        return self.barrier_offset(size) + 2 * self.buffers * _BARRIER_BYTES
+        return round_up(numbers * NUMBER_BYTES + steps * _STEP_BYTES, SWIZZLE_BYTES)
 
     def tiles(self, size: Dimensions, n: int, batches: int) -> int:
         """Tiles of a product, with those of clusters that reach past the last column."""
         rows = size.uo * (size.ui // self.groups) * self.row_slices(size)
         together = self.cluster if self.along_columns else 1
         return rows * -(-n // (self.columns * together)) * together * batches
-
-    def row_slices(self, size: Dimensions) -> int:
-        """Tiles that the rows of a group are cut into."""
-        box_r, box_b = self.box_rows
-        return -(-size.ur // box_r) * -(-size.ub // box_b)
-
-    def grid(self, size: Dimensions, n: int, batches: int) -> int:
-        """Blocks of a launch: whole clusters, one block for each multiprocessor."""
-        most = _MULTIPROCESSORS // self.cluster * self.cluster
-        return min(self.tiles(size, n, batches), most)
 
     def work(self, size: Dimensions) -> Work:
         """Return what a block does for one tile."""
@@ -173,21 +133,24 @@ class WarpgroupTile:
             * self.warpgroups
             * degree
             * self.blocks
-            * (_TILE + self.step),
+            * (TILE + self.step),
             stages=self.stages(size),
             sums=self.sums,
             result_bytes=float(NUMBER_BYTES * passes * rows * self.columns),
-            remote_clocks=_REMOTE if self.cluster > 1 else 0.0,
+            remote_clocks=REMOTE if self.cluster > 1 else 0.0,
         )
 
+    def suits(self, operand: bool, result: bool) -> bool:
+        """Return whether a tile suits an operand and a result that are one tensor, or are not."""
+        return operand and (result or not self.boxed)
+
     def clocks(
-        self, size: Dimensions, n: int, batches: int, multiprocessors: int = _MULTIPROCESSORS
+        self, size: Dimensions, n: int, batches: int, multiprocessors: int = MULTIPROCESSORS
     ) -> float:
         """Return about how many clocks of the device a product takes."""
-        together = max(1, multiprocessors // self.cluster) * self.cluster
-        waves = math.ceil(self.tiles(size, n, batches) / together)
+        waves = self.waves(self.tiles(size, n, batches), multiprocessors)
         # The boxes of a tile arrive while the results of the one before are stored.
-        return waves * self.work(size).clocks(_OPERATIONS, self.buffers - 1) + DELAY
+        return waves * self.work(size).clocks(OPERATIONS, self.buffers - 1) + DELAY
 
 
 def tiles(size: Dimensions, n: int) -> Iterator[WarpgroupTile]:
@@ -210,8 +173,8 @@ def _plain_tiles(size: Dimensions, n: int, stage_sums: int) -> Iterator[Warpgrou
     box_b = min(size.ub, _MOST_ROWS)
     box_r = min(size.ur, _MOST_ROWS // box_b)
     rows = box_b * box_r
-    swapped = rows < _TILE
-    row_warpgroups = 1 if rows <= _TILE else 2
+    swapped = rows < TILE
+    row_warpgroups = 1 if rows <= TILE else 2
     widest = min(256, max(SLAB, power_of_two_from(n)))
     for width in (width for width in (256, 128, SLAB) if width <= widest):
         column_warpgroups = 2 if row_warpgroups == 1 and width > SLAB else 1
@@ -238,7 +201,7 @@ def _sharing_tiles(size: Dimensions, tile: WarpgroupTile) -> Iterator[WarpgroupT
         return
     pairs = min(size.do, max(1, tile.pairs // size.di))
     for groups in (2**k for k in range(1, _MOST_GROUPS.bit_length())):
-        if size.ui % groups == 0 and groups * tile.sums <= _MOST_SUMS:
+        if size.ui % groups == 0 and groups * tile.sums <= MOST_SUMS:
             yield replace(tile, groups=groups, pairs=pairs, chunk=_chunk(pairs * unit))
 
 
@@ -251,11 +214,11 @@ def _clustered_tiles(size: Dimensions, n: int, tile: WarpgroupTile) -> Iterator[
     units = size.do * (1 if tile.groups > 1 else size.di)
     fewest = (units - 1) % tile.pairs + 1
     sharing_x = tile.row_slices(size) * (size.ui // tile.groups if tile.groups > 1 else 1)
-    if sharing_x % _CLUSTER == 0 and fewest * tile.columns // SLAB >= _CLUSTER:
-        yield replace(tile, cluster=_CLUSTER)
+    if sharing_x % CLUSTER == 0 and fewest * tile.columns // SLAB >= CLUSTER:
+        yield replace(tile, cluster=CLUSTER)
     sums = fewest * tile.stage_sums(size) // tile.pairs
-    if n > tile.columns and tile.groups * -(-sums // tile.chunk) >= _CLUSTER:
-        yield replace(tile, cluster=_CLUSTER, along_columns=True)
+    if n > tile.columns and tile.groups * -(-sums // tile.chunk) >= CLUSTER:
+        yield replace(tile, cluster=CLUSTER, along_columns=True)
 
 
 def _chunk(run: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 #: Bytes that a multiprocessor reads in a clock from the L2 and from shared memory.
-_L2_BYTES, _SHARED_BYTES = 40.0, 128.0
+L2_BYTES, _SHARED_BYTES = 40.0, 128.0
 #: Clocks until what was asked for is there, and those that a barrier takes.
 DELAY, _BARRIER = 800.0, 40.0
 
@@ -59,7 +59,7 @@ class Work:
         delay = (DELAY + self.remote_clocks) / in_flight
         return self.result_bytes / _SHARED_BYTES + max(
             self.operations / operations,
-            self.loaded_bytes / _L2_BYTES,
+            self.loaded_bytes / L2_BYTES,
             self.shared_bytes / _SHARED_BYTES,
             self.stages * max(delay, _BARRIER),
         )

@@ -3,7 +3,6 @@ from __future__ import annotations
 import ctypes
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -84,21 +83,6 @@ def test_without_a_directory_kernels_still_run(
     assert call(compiler.function("k", lambda: _STORE.format(number=7), host(), 1)) == 7
 
 
-def test_the_cache_lies_where_the_system_keeps_caches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("RBGP_CACHE_DIR", raising=False)
-    monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert compiler.cache_directory() == Path("/somewhere/rbgp_graphs")
-    monkeypatch.setattr("sys.platform", "darwin")
-    with mock.patch.object(Path, "home", return_value=Path("/me")):
-        assert compiler.cache_directory() == Path("/me/Library/Caches/rbgp_graphs")
-    monkeypatch.setattr("sys.platform", "win32")
-    monkeypatch.setenv("LOCALAPPDATA", "/local")
-    assert compiler.cache_directory() == Path("/local/rbgp_graphs")
-    monkeypatch.delenv("LOCALAPPDATA")
-    assert compiler.cache_directory() is None
-
-
 ARM = Target(
     triple="aarch64-unknown-linux-gnu",
     cpu="cortex-a76",
@@ -128,15 +112,17 @@ ARM = Target(
     ],
     ids=["NEON", "AVX2"],
 )
+@pytest.mark.parametrize("is_tile_by_tile", [False, True])
 def test_the_inner_loop_of_other_processors_keeps_its_sums_in_registers(
-    target: Target, rows: int, vectors: int, instruction: str, spill: str
+    target: Target, rows: int, vectors: int, instruction: str, spill: str, is_tile_by_tile: bool
 ) -> None:
-    text = product_text(STORAGES["float32"], target.lanes(4), rows, vectors)
+    text = product_text(STORAGES["float32"], target.lanes(4), rows, vectors, is_tile_by_tile)
     lines = compiler.compile_text(text, target, assembly=True).splitlines()
     products = [k for k, line in enumerate(lines) if instruction in line]
-    assert len(products) == rows * vectors
+    # Four neighbours in a turn, and a loop for the rest.
+    assert len(products) == 5 * rows * vectors
     loop = lines[products[0] : products[-1]]
-    assert len(loop) < 4 * rows * vectors
+    assert len(loop) < 3 * len(products)
     assert not [line for line in loop if spill in line]
 
 

@@ -70,7 +70,8 @@ def test_blocks_have_sums_enough_to_hide_the_latency(name: str, row_group: int) 
 def test_lanes_run_along_neighbours_for_few_columns_of_large_groups(
     columns: int, row_group: int, is_narrow: bool
 ) -> None:
-    tables = tables_of(RBGP4(complete(2, 2), (row_group, 1), complete(4, 4), (1, 1)))
+    inner = random_biregular(4, 4, 2, rng=0)
+    tables = tables_of(RBGP4(complete(2, 2), (row_group, 1), inner, (1, 1)))
     plan = plan_product(tables, columns, columns, 4, target("AVX-512"), 2)
     assert plan.is_narrow == is_narrow
     assert plan.rows * columns <= 24 or plan.rows == 1 or not is_narrow
@@ -83,7 +84,8 @@ def test_lanes_run_along_neighbours_for_few_columns_of_large_groups(
 def test_the_transposed_product_is_narrow_only_for_fewer_columns(
     columns: int, row_group: int, is_narrow: bool
 ) -> None:
-    tables = tables_of(RBGP4(complete(2, 2), (row_group, 1), complete(4, 4), (1, 1)))
+    inner = random_biregular(4, 4, 2, rng=0)
+    tables = tables_of(RBGP4(complete(2, 2), (row_group, 1), inner, (1, 1)))
     plan = plan_transposed(tables, columns, columns, 4, target("AVX-512"), 2)
     assert plan.is_narrow == is_narrow
     assert row_group % plan.rows == 0
@@ -151,11 +153,17 @@ def test_the_tables_say_where_the_nonzeros_are(pattern: RBGP4) -> None:
     flat, degree = tables.inner.reshape(-1), tables.inner_degree
     for i in range(0, pattern.rows, max(1, pattern.rows // 6)):
         (u_o, _), _, (u_i, _), _ = pattern.factor_positions(i, 0)
+        # The rows of all u_i are one group if they share their columns.
+        group = u_i if tables.num_groups > 1 else 0
         columns = []
         for first, start in tables.tiles[u_o]:
-            start += u_i * degree
+            start += group * degree
             columns += [first + c for c in flat[start : start + degree]]
         assert columns == pattern.row(i).tolist()
+    merges = pattern.inner.neighbor_table.shape[1] == pattern.inner.right
+    assert tables.num_groups == (1 if merges else pattern.inner.left)
+    rows = np.arange(tables.num_groups)[:, None] * tables.group_step + tables.group_rows
+    assert sorted(rows.ravel().tolist()) == list(range(tables.tile_rows))
     incoming = sum(len(edges) for edges in tables.incoming)
     assert incoming == tables.tiles.shape[0] * tables.tiles.shape[1]
     assert tables.nbytes < 8 * (3 * incoming + 3 * tables.inner.size + 3 * tables.row_group) + 256

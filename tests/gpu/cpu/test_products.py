@@ -16,6 +16,7 @@ from rbgp_graphs.gpu import RBGP4Matrix, backend, matmul
 from rbgp_graphs.gpu.cpu import calls, plan, threads
 from rbgp_graphs.gpu.cpu.target import host
 from rbgp_graphs.products import RBGP4
+from rbgp_graphs.selection import blocking
 from tests.gpu.cpu.strategies import COLUMNS, designs, narrow_host
 from tests.gpu.oracle import assert_close, dense, finfo, matrix_of, normal, seeds
 
@@ -45,9 +46,13 @@ def check_all_products(pattern: RBGP4, seed: int, dtype: Any, n: int) -> None:
         assert_close(gradient[i], X[pattern.row(i)], Y[i], dtype)
 
 
-@given(designs(), seeds, dtypes, columns)
-def test_all_products_agree_with_float64(pattern: RBGP4, seed: int, dtype: Any, n: int) -> None:
-    check_all_products(pattern, seed, dtype, n)
+@given(designs(), seeds, dtypes, columns, st.sampled_from((1, 32)))
+def test_all_products_agree_with_float64(
+    pattern: RBGP4, seed: int, dtype: Any, n: int, long_run: int
+) -> None:
+    # With 1 the tiles come one by one, as only those of large patterns do else.
+    with mock.patch.object(blocking, "_LONG_RUN", long_run):
+        check_all_products(pattern, seed, dtype, n)
 
 
 @given(designs(), seeds, st.sampled_from((np.float16, np.float32, np.float64)), columns)
@@ -60,16 +65,18 @@ def test_short_vectors_give_the_same(pattern: RBGP4, seed: int, dtype: Any, n: i
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_many_chunks_and_passes_add_up(dtype: Any) -> None:
-    # Several panels, parts of a row of tiles and passes over the sums, with two threads.
+@pytest.mark.parametrize("group", [2, 3])
+def test_many_chunks_and_passes_add_up(dtype: Any, group: int) -> None:
+    # Several panels, parts of a row of tiles and passes over the sums, with two threads. Four
+    # rows in a group take one tile after the other, six take all at once.
     outer, inner = random_biregular(6, 8, 4, rng=1), random_biregular(16, 64, 32, rng=2)
-    pattern = RBGP4(outer, (3, 2), inner, (2, 1), np.arange(outer.num_edges) % 64)
+    pattern = RBGP4(outer, (group, 2), inner, (2, 1), np.arange(outer.num_edges) % 64)
     # A second cache too small for X, so that the rows of tiles change their order.
     small = dataclasses.replace(host(), level2_bytes=1 << 14)
     with (
         mock.patch.object(calls, "host", return_value=small),
         mock.patch.object(plan, "_SMALL_PRODUCT", 0),
-        mock.patch.object(plan, "_SHORTEST_RUN", 1),
+        mock.patch.object(blocking, "_SHORTEST_RUN", 1),
         mock.patch.object(threads, "get_num_threads", return_value=3),
     ):
         check_all_products(pattern, 5, dtype, 150)
@@ -162,15 +169,16 @@ def test_sums_are_rounded_to_bfloat16_to_nearest_even(seed: int) -> None:
 
 
 def test_unaligned_operands_and_results_are_copied() -> None:
-    A = matrix_of(RBGP4(complete(2, 2), (2, 1), complete(2, 3), (1, 1)), 0, np.float32)
+    inner = random_biregular(3, 3, 2, rng=0)
+    A = matrix_of(RBGP4(complete(2, 2), (2, 1), inner, (1, 1)), 0, np.float32)
     X = np.ones((6, 3), np.float32)
     storage = np.empty(6 * 3 * 4 + 1, np.uint8)
     moved = storage[1:].view(np.float32).reshape(6, 3)
     moved[...] = X
     np.testing.assert_array_equal(A @ moved, A @ X)
-    result = np.empty(8 * 3 * 4 + 1, np.uint8)[1:].view(np.float32).reshape(8, 3)
+    result = np.empty(12 * 3 * 4 + 1, np.uint8)[1:].view(np.float32).reshape(12, 3)
     np.testing.assert_array_equal(matmul(A, X, out=result), A @ X)
-    batch = np.empty(2 * 8 * 3 * 4 + 1, np.uint8)[1:].view(np.float32).reshape(2, 8, 3)
+    batch = np.empty(2 * 12 * 3 * 4 + 1, np.uint8)[1:].view(np.float32).reshape(2, 12, 3)
     np.testing.assert_array_equal(matmul(A, np.stack([X, 2 * X]), out=batch)[1], 2 * (A @ X))
 
 

@@ -10,14 +10,19 @@ import llvmlite.binding as llvm
 import pytest
 
 from rbgp_graphs.gpu import backends
+from rbgp_graphs.gpu.backend import choose
 from rbgp_graphs.gpu.cpu import target
 
 
 @pytest.fixture(autouse=True)
 def _forget_the_host() -> Any:
-    target.host.cache_clear()
+    def forget() -> None:
+        target.host.cache_clear()
+        target.missing.cache_clear()
+
+    forget()
     yield
-    target.host.cache_clear()
+    forget()
 
 
 def test_the_backend_says_what_is_missing() -> None:
@@ -33,6 +38,16 @@ def test_the_backend_says_what_is_missing() -> None:
     assert not cpu.available
     assert "llvmlite" in (cpu.reason or "")
     assert "pip install" in (cpu.reason or "")
+
+
+def test_a_library_that_cannot_be_loaded_leaves_the_products_to_numpy() -> None:
+    error = OSError("Could not find/load shared object file 'libllvmlite.so'")
+    with mock.patch.object(llvm, "get_host_cpu_features", side_effect=error) as asked:
+        cpu = next(info for info in backends() if info.name == "cpu")
+        assert (cpu.available, cpu.reason) == (False, str(error))
+        assert choose("auto").name == choose("auto").name == "numpy"
+    # Every product asks.
+    asked.assert_called_once()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 import time
+import weakref
 from typing import Any
 from unittest import mock
 
@@ -22,7 +23,7 @@ from rbgp_graphs.gpu.cpu import threads
 
 
 def test_the_number_of_threads_can_be_set_and_reset() -> None:
-    with mock.patch.dict(os.environ, {"RBGP_NUM_THREADS": "7"}):
+    with mock.patch.dict(os.environ, {"RBGP_NUM_THREADS": " 7 "}):
         assert get_num_threads() == 7
         set_num_threads(3)
         assert get_num_threads() == 3
@@ -40,7 +41,7 @@ def test_the_number_of_threads_can_be_set_and_reset() -> None:
         assert 1 <= get_num_threads() <= (os.cpu_count() or 1)
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "1025"])
+@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "1025", "\N{ARABIC-INDIC DIGIT TWO}"])
 def test_a_bad_environment_variable_is_refused(text: str) -> None:
     with (
         mock.patch.dict(os.environ, {"RBGP_NUM_THREADS": text}),
@@ -70,7 +71,9 @@ def test_helpers_share_the_work_and_have_finished_at_the_end() -> None:
 
 def test_a_call_that_no_helper_takes_is_withdrawn() -> None:
     calls: list[int] = []
-    # The pool believes that it has helpers, but nobody takes a ticket.
+    needed = np.zeros(3)
+    memory = weakref.ref(needed)
+    # The pool believes that it has helpers, but nobody takes an invitation.
     pool = threads._Pool()
     places = pool.places(2)
     pool.queues = {place: queue.SimpleQueue() for place in places}
@@ -78,10 +81,113 @@ def test_a_call_that_no_helper_takes_is_withdrawn() -> None:
         mock.patch.object(threads, "_pool", pool),
         mock.patch.object(pool, "places", return_value=places),
     ):
-        threads.run(calls.append, 3)
-    assert calls == [0]
+        threads.run(calls.append, 3, needed)
+    del needed
+    assert memory() is None
     for place in places:
-        assert not pool.queues[place].get().claim.acquire(blocking=False)
+        pool.queues[place].get()()
+    assert calls == [0]
+
+
+def test_an_exception_comes_after_the_helpers_have_finished() -> None:
+    together, done = threading.Barrier(3, timeout=60), []
+
+    def work(k: int) -> None:
+        together.wait()
+        if k == 0:
+            raise KeyboardInterrupt
+        time.sleep(0.01)
+        done.append(k)
+
+    with pytest.raises(KeyboardInterrupt):
+        threads.run(work, 3)
+    assert sorted(done) == [1, 2]
+
+
+def test_a_caller_that_is_interrupted_while_it_waits_goes_on_to_wait() -> None:
+    together, done = threading.Barrier(4, timeout=60), []
+
+    class Interrupted(queue.SimpleQueue[None]):
+        def get(self, *_: Any) -> None:
+            super().get()
+            raise KeyboardInterrupt
+
+    class Job(threads._Job):
+        def __init__(self, *rest: Any) -> None:
+            super().__init__(*rest)
+            self.news = Interrupted()
+
+    def work(k: int) -> None:
+        together.wait()
+        time.sleep(0.01 * k)
+        done.append(k)
+
+    with mock.patch.object(threads, "_Job", Job), pytest.raises(KeyboardInterrupt):
+        threads.run(work, 4)
+    assert sorted(done) == [0, 1, 2, 3]
+
+
+def run_alone(code: str) -> None:
+    """Run a program in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_no_helper_writes_after_an_interrupt() -> None:
+    run_alone("""
+        import os, random, signal, threading, time
+        import numpy as np
+        import rbgp_graphs as rg
+        from rbgp_graphs.gpu.cpu import plan, threads
+
+        plan._SMALL_PRODUCT = 0
+        rg.gpu.set_num_threads(3)
+        full = rg.complete(8, 8)
+        pattern = rg.RBGP4(full, (4, 1), full, (1, 1))
+        A = rg.gpu.RBGP4Matrix(pattern, np.ones((pattern.rows, pattern.row_degree), np.float32))
+        X = np.ones((pattern.cols, 64), np.float32)
+        right = A @ X
+        busy, armed = set(), []
+
+        def watched(call, *rest, run=threads.run):
+            def work(k):
+                if k:
+                    busy.add(k)
+                call(k)
+                busy.discard(k)
+            run(work, *rest)
+
+        def interrupt(*_):
+            if armed:
+                armed.clear()
+                raise KeyboardInterrupt
+
+        def disturb():
+            dice = random.Random(0)
+            while True:
+                time.sleep(dice.uniform(0, 1e-3))
+                os.kill(os.getpid(), signal.SIGINT)
+
+        threads.run = watched
+        signal.signal(signal.SIGINT, interrupt)
+        threading.Thread(target=disturb, daemon=True).start()
+        for _ in range(400):
+            try:
+                armed.append(True)
+                while armed:
+                    A @ X
+            except KeyboardInterrupt:
+                pass
+            assert not busy
+        assert (A @ X == right).all()
+    """)
 
 
 def test_helpers_sit_on_other_processors_than_the_caller() -> None:
@@ -131,7 +237,7 @@ def test_scratch_memory_is_aligned_kept_and_private() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_fork_after_use_computes_and_does_not_hang() -> None:
-    code = """
+    run_alone("""
         import os, warnings
         import numpy as np
         import rbgp_graphs as rg
@@ -152,15 +258,44 @@ def test_a_fork_after_use_computes_and_does_not_hang() -> None:
             os._exit(0 if right() else 1)
         assert os.waitpid(child, 0)[1] == 0
         assert right()
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
+    """)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_fork_waits_for_the_end_of_a_compilation() -> None:
+    run_alone("""
+        import os, threading, time, warnings
+        from rbgp_graphs.gpu.cpu import compiler
+        from rbgp_graphs.gpu.cpu.target import host
+
+        os.environ["RBGP_CACHE_DIR"] = ""
+        begun, at_work, link = threading.Event(), [], compiler._link
+
+        def text():
+            at_work.append(True)
+            begun.set()
+            time.sleep(0.05)
+            return "define void @run(ptr %place) { ret void }"
+
+        def last_step(*rest):
+            found = link(*rest)
+            at_work.clear()
+            return found
+
+        compiler._link = last_step
+        thread = threading.Thread(target=compiler.function, args=("a", text, host(), 1))
+        thread.start()
+        begun.wait()
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+        if child == 0:
+            was_at_work = bool(at_work)
+            compiler.function("b", text, host(), 1)
+            os._exit(was_at_work)
+        assert os.waitpid(child, 0)[1] == 0
+        thread.join()
+        compiler.function("c", text, host(), 1)
+    """)
 
 
 def test_threads_of_the_caller_get_their_own_results() -> None:

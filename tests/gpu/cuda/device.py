@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,12 +27,45 @@ class Device:
         pass
 
 
+class Memory:
+    """What an allocator returns: memory that is there as long as somebody keeps this."""
+
+    host: NDArray[Any]
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+
+class Allocators:
+    """The part of ``cupy.cuda`` that says where arrays get their memory."""
+
+    def __init__(self) -> None:
+        self._current: Callable[[int], Memory] = Memory
+
+    def get_allocator(self) -> Callable[[int], Memory]:
+        return self._current
+
+    @contextlib.contextmanager
+    def using_allocator(self, allocator: Callable[[int], Memory]) -> Iterator[None]:
+        before, self._current = self._current, allocator
+        try:
+            yield
+        finally:
+            self._current = before
+
+
+ALLOCATORS = Allocators()
+
+
 class DeviceArray(NDArrayOperatorsMixin):
     """An array that NumPy cannot take silently, on device 0."""
 
     def __init__(self, host: Any) -> None:
         self.host: NDArray[Any] = host
         self.device = Device()
+        self.data = types.SimpleNamespace(ptr=host.ctypes.data)
+        self._memory = ALLOCATORS.get_allocator()(host.nbytes)
+        self._memory.host = host
 
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise TypeError("implicit conversion to a NumPy array is not allowed")
@@ -97,7 +130,15 @@ class DeviceModule(types.ModuleType):
     def __init__(self) -> None:
         super().__init__("cupy")
         runtime = types.SimpleNamespace(CUDARuntimeError=RuntimeError, getDeviceCount=lambda: 1)
-        self.cuda = types.SimpleNamespace(runtime=runtime, Device=self._device)
+        nvrtc, cublas = types.SimpleNamespace(getVersion=lambda: (13, 0)), object()
+        self.cuda = types.SimpleNamespace(
+            runtime=runtime,
+            nvrtc=nvrtc,
+            cublas=cublas,
+            Device=self._device,
+            get_allocator=ALLOCATORS.get_allocator,
+            using_allocator=ALLOCATORS.using_allocator,
+        )
 
     @staticmethod
     @contextlib.contextmanager

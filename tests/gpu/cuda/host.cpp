@@ -205,6 +205,10 @@ void wait_for_cluster() { wait_at(&all_threads); }
 
 void wait_for_team(int team, int threads) {
     Fibre *self = fibre();
+    // Number 0 is the barrier of all threads of a block.
+    if (team < 0 || team + 1 >= kTeams || threads % kLanes) {
+        fail("there is no barrier of this number, or for part of a warp");
+    }
     Gate *gate = self->team = &teams[kTeams * current->block + team];
     gate->members = threads;
     gate->publishing += self->has_published;

@@ -131,15 +131,16 @@ def _address(argument: Any) -> Any:
 
 def _encoded(tensor: TensorMap) -> bytes:
     """Return a tensor map as the kernels know it on the CPU."""
-    assert tensor.problem is None, tensor.problem
-    padding = [0] * (5 - len(tensor.extents))
+    layout = tensor.layout
+    assert layout.problem is None, layout.problem
+    padding = [0] * (5 - len(layout.extents))
     return struct.pack(
         "=Q5q4q5i2i4x",
         getattr(tensor.array, "host", tensor.array).ctypes.data,
-        *(*tensor.extents, *padding),
-        *(*tensor.strides, *padding),
-        *(*tensor.box, *padding),
-        *(len(tensor.extents), tensor.swizzle_bytes),
+        *(*layout.extents, *padding),
+        *(*layout.strides, *padding),
+        *(*layout.box, *padding),
+        *(len(layout.extents), layout.swizzle_bytes),
     )
 
 

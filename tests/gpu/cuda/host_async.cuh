@@ -20,7 +20,7 @@ struct TensorMap {
     int swizzle_bytes;
 };
 
-// Sixty-four bits, as on the device. `mark` tells a barrier from other memory.
+// Sixty-four bits, as on the device. `mark` tells a barrier that others may use from other memory.
 struct TransferBarrier {
     int bytes;
     unsigned char phase, arrivals, missing, mark;
@@ -29,24 +29,33 @@ struct TransferBarrier {
 namespace host {
 constexpr unsigned char kMark = 0x5b;
 
+// Rows of `a` lie in shared memory, or in registers of all lanes.
 struct Product {
     float *sums;
     int columns;
-    unsigned long long a, b;
+    unsigned long long a;
+    const unsigned *rows;
+    unsigned long long b;
     int a_major, b_major;
     bool accumulate;
     float (*number)(unsigned short);
 };
 
 static std::vector<std::vector<Product>> products[2048];
+// Whether a thread has ordered its accesses since it waited for products.
+static bool has_begun[2048];
+static std::vector<TransferBarrier *> unpublished;
 
 inline void check(const TransferBarrier *at) {
     if (at->mark != kMark || reinterpret_cast<size_t>(at) % 8) {
-        fail("no barrier here");
+        fail("no barrier here, or one that was not published");
     }
 }
 
 inline void end_phase(TransferBarrier *at) {
+    if (at->missing == 0 && at->bytes < 0) {
+        fail("more bytes come to a barrier than it was told to expect");
+    }
     if (at->missing == 0 && at->bytes == 0) {
         at->phase ^= 1;
         at->missing = at->arrivals;
@@ -95,6 +104,9 @@ inline Box *new_box(int block_of_cluster, const void *at, const TensorMap &map,
     const long long start = static_cast<const unsigned char *>(at) - shared;
     if (static_cast<int>(first.size()) != map.rank || start % (8 * map.swizzle_bytes)) {
         fail("a box lies at a place where its swizzle does not begin, or has another rank");
+    }
+    if (reinterpret_cast<size_t>(map.base) % 16) {
+        fail("a tensor does not begin at a multiple of 16 bytes");
     }
     if (map.box[0] * 2 != map.swizzle_bytes) {
         fail("a row of a box has another length than its swizzle");
@@ -155,14 +167,31 @@ inline unsigned short number_at(unsigned long long tile, int major, int i, int k
     return bits;
 }
 
+// Number k of the row that lane / 4 says, of the upper or the lower eight of a warp. Lane l has the
+// numbers 2 (l % 4) and the next one of row l / 4, of four matrices of 8 x 8.
+inline unsigned short shown_number(int lane, int half, int k) {
+    unsigned word;
+    std::memcpy(&word, exchange(lane / 4 * 4 + k % 8 / 2) + 4 * (half + k / 8 * 2), sizeof word);
+    return static_cast<unsigned short>(word >> k % 2 * 16);
+}
+
 inline void multiply(const Product &product) {
     const int warp = current->index / 32 % 4, lane = current->index % 32;
+    if (product.rows) {
+        std::memcpy(exchange(lane), product.rows, 4 * sizeof *product.rows);
+        wait_for_warp();
+    }
     float left[2][16];
     for (int half = 0; half < 2; ++half) {
         for (int k = 0; k < 16; ++k) {
             const int row = 16 * warp + 8 * half + lane / 4;
-            left[half][k] = product.number(number_at(product.a, product.a_major, row, k));
+            left[half][k] =
+                product.number(product.rows ? shown_number(lane, half, k)
+                                            : number_at(product.a, product.a_major, row, k));
         }
+    }
+    if (product.rows) {
+        flip_exchange();
     }
     for (int i = 0; i < product.columns / 4; ++i) {
         const int column = i / 2 * 8 + lane % 4 * 2 + i % 2;
@@ -180,6 +209,29 @@ inline void multiply(const Product &product) {
 }
 
 inline std::vector<std::vector<Product>> &own_products() { return products[current->place]; }
+
+// A tile begins in the first row of a swizzle, since descriptors say here that it does, and none of
+// its distances reaches into another field.
+inline void check_tile(unsigned long long tile) {
+    const unsigned span = 256u >> (tile >> 62), start = (tile & 0x3fff) << 4;
+    if (span == 256 || start % (8 * span) >= span) {
+        fail("a tile begins inside of a swizzle");
+    }
+    if (tile & 0x3fffc000c000c000ull) {
+        fail("a distance is too long for a descriptor");
+    }
+}
+
+inline void add_product(const Product &product) {
+    if (!has_begun[current->place]) {
+        fail("products follow accesses that are not ordered before them");
+    }
+    if (!product.rows) {
+        check_tile(product.a);
+    }
+    check_tile(product.b);
+    own_products().back().push_back(product);
+}
 }  // namespace host
 
 template <int count>
@@ -199,9 +251,15 @@ RBGP_DEVICE unsigned shared_address(const void *shared) {
 
 RBGP_DEVICE void create_barrier(TransferBarrier *of, int arrivals) {
     const unsigned char count = static_cast<unsigned char>(arrivals);
-    *of = {0, 0, count, count, host::kMark};
+    *of = {0, 0, count, count, 0};
+    host::unpublished.push_back(of);
 }
-RBGP_DEVICE void publish_barriers() {}
+RBGP_DEVICE void publish_barriers() {
+    for (TransferBarrier *barrier : host::unpublished) {
+        barrier->mark = host::kMark;
+    }
+    host::unpublished.clear();
+}
 
 RBGP_DEVICE void arrive_expecting(TransferBarrier *at, int bytes) {
     host::check(at);
@@ -251,6 +309,7 @@ RBGP_DEVICE void wait_stores() {
 }
 
 RBGP_DEVICE void begin_products() {
+    host::has_begun[host::current->place] = true;
     // The last group is still open.
     if (host::own_products().empty()) {
         host::own_products().emplace_back();
@@ -261,6 +320,7 @@ RBGP_DEVICE void close_products() { host::own_products().emplace_back(); }
 template <int pending>
 RBGP_DEVICE void wait_products() {
     auto &groups = host::own_products();
+    host::has_begun[host::current->place] = false;
     while (static_cast<int>(groups.size()) - 1 > pending) {
         for (const host::Product &product : groups.front()) {
             host::multiply(product);
@@ -275,7 +335,13 @@ RBGP_DEVICE void settle(float (&)[count]) {}
 template <int a_major, int b_major, int count, class Number>
 RBGP_DEVICE void multiply_tiles(float (&sums)[count], unsigned long long a, unsigned long long b,
                                 int accumulate, Number) {
-    host::own_products().back().push_back(
-        {sums, 2 * count, a, b, a_major, b_major, accumulate != 0,
-         [](unsigned short bits) { return to_sum(Number{bits}); }});
+    host::add_product({sums, 2 * count, a, nullptr, b, a_major, b_major, accumulate != 0,
+                       [](unsigned short bits) { return to_sum(Number{bits}); }});
+}
+
+template <int count, class Number>
+RBGP_DEVICE void multiply_tiles(float (&sums)[count], const unsigned (&rows)[4],
+                                unsigned long long b, Number) {
+    host::add_product({sums, 2 * count, 0, rows, b, 0, 0, true,
+                       [](unsigned short bits) { return to_sum(Number{bits}); }});
 }

@@ -176,6 +176,12 @@ def check_sampled(machine: host.HostMachine, given: Problem, launch: Launch) -> 
             *(np.int64(rows * given.n), np.int64(cols * given.n)),
         ],
     )
+    assert_sampled(result, given)
+
+
+def assert_sampled(result: NDArray[Any], given: Problem) -> None:
+    """Compare the sampled product of a problem with that in float64."""
+    rows = given.pattern.rows
     dY, X = multiplied(given.dY, given.dtype), multiplied(given.X, given.dtype)
     columns = np.array([given.pattern.row(i) for i in range(rows)])
     expected = np.einsum("brn,brkn->rk", dY, X[:, columns])

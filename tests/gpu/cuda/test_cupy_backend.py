@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import sys
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +15,8 @@ import pytest
 from rbgp_graphs.constructions import random_biregular
 from rbgp_graphs.errors import ArgumentError, ArgumentTypeError, BackendError
 from rbgp_graphs.gpu import RBGP4Matrix, Sequential, matmul, torch_tensors
-from rbgp_graphs.gpu.cuda import cupy_backend
+from rbgp_graphs.gpu.cuda import cupy_backend, gather, release_graphs
+from rbgp_graphs.gpu.cuda.launch import Launch
 from rbgp_graphs.gpu.cuda.products import Products
 from rbgp_graphs.gpu.cuda.verdicts import Verdicts
 from rbgp_graphs.gpu.transpose import transpose_values
@@ -241,6 +245,111 @@ def test_a_full_memory_is_an_error_that_says_what_helps(monkeypatch: pytest.Monk
     monkeypatch.setattr(DeviceMachine, "run", full)
     with pytest.raises(BackendError, match=r"too little free memory: Out of .* 4,096 bytes; use"):
         A @ X
+
+
+class Watched:
+    """The arrays that were used by launches, and which of them are still there."""
+
+    def __init__(self, machine: DeviceMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.arrays: list[weakref.ref[Any]] = []
+        run = machine.run
+
+        def watching(launch: Launch, arguments: Sequence[Any]) -> None:
+            seen = (getattr(argument, "array", argument) for argument in arguments)
+            self.arrays += (weakref.ref(a.host) for a in seen if isinstance(a, DeviceArray))
+            run(launch, arguments)
+
+        monkeypatch.setattr(machine, "run", watching)
+
+    @property
+    def lost(self) -> int:
+        gc.collect()
+        return sum(array() is None for array in self.arrays)
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4"])
+def test_what_a_recorded_graph_uses_stays_there_until_it_is_released(
+    dtype: str, machine: DeviceMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng, mine = np.random.default_rng(0), [on_device(matrix_of(pattern(), 0, dtype))]
+    rows, cols = mine[0].shape
+    X, dY = (DeviceArray(normal(rng, (size, 16), dtype)) for size in (cols, rows))
+    # Not of the dtype of sums, and rows that have to be copied.
+    bias, left = DeviceArray(np.ones(rows, np.float16)), DeviceArray(normal(rng, (16, rows), dtype))
+
+    def all_products() -> None:
+        [A] = mine
+        matmul(A, X, bias=bias, activation="relu")
+        A.T @ dY
+        left @ A
+        A.sampled_matmul(dY, X)
+        A.T.sampled_matmul(X, dY)
+
+    all_products()
+    watched = Watched(machine, monkeypatch)
+    all_products()
+    assert watched.lost
+    watched.arrays.clear()
+    monkeypatch.setattr(machine, "is_capturing", True)
+    all_products()
+    with pytest.raises(BackendError, match=r"cannot hold copies of NumPy arrays.* cupy\.asarray"):
+        matmul(matrix_of(pattern(), 0, dtype), X.host, backend="cupy")
+    monkeypatch.setattr(machine, "is_capturing", False)
+    count = len(watched.arrays)
+    all_products()
+    del watched.arrays[count:]
+    mine.clear()
+    assert count > 20
+    assert watched.lost == 0
+    release_graphs()
+    # The operands are still there, the values and the results are not.
+    assert 0 < watched.lost < count
+
+
+def test_tier_0_can_be_recorded_too(
+    machine: DeviceMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    A = on_device(matrix_of(pattern(), 0, np.float32))
+    X: Any = DeviceArray(np.ones((A.shape[1], 3), np.float32))
+    gathered: list[weakref.ref[Any]] = []
+    take_rows = gather.forward
+
+    def watching(*arguments: Any) -> Any:
+        result = take_rows(*arguments)
+        gathered.append(weakref.ref(result.host))
+        return result
+
+    def fails(*_: Any) -> None:
+        raise RuntimeError("no kernel image is available")
+
+    A @ X
+    monkeypatch.setattr(machine, "run", fails)
+    monkeypatch.setattr(gather, "forward", watching)
+    other = on_device(matrix_of(pattern(), 1, np.float32))
+    for launch in ("warm", "recorded"):
+        monkeypatch.setattr(machine, "is_capturing", launch == "recorded")
+        gathered.clear()
+        with contextlib.ExitStack() as stack:
+            if launch == "warm":
+                stack.enter_context(pytest.warns(RuntimeWarning, match="switched off"))
+            matmul(other, X, activation="silu")
+        gc.collect()
+        assert [array() is None for array in gathered[-1:]] == [launch == "warm"]
+    release_graphs()
+    gc.collect()
+    assert gathered[-1]() is None
+
+
+def test_a_result_can_lie_between_the_columns_of_its_operand() -> None:
+    rng, A = np.random.default_rng(1), matrix_of(pattern(), 0, np.float32)
+    buffer = np.full((max(A.shape), 10), np.nan, np.float32)
+    buffer[: A.shape[1], ::2] = normal(rng, (A.shape[1], 5), "f4")
+    whole: Any = DeviceArray(buffer)
+    X, out = whole[: A.shape[1], ::2], whole[: A.shape[0], 1::2]
+    matmul(on_device(A), X, out=out)
+    assert_close(out.host, dense(A), X.host)
+    with pytest.raises(ArgumentError, match="out overlaps X"):
+        matmul(on_device(A), X, out=whole[: A.shape[0], :5])
 
 
 def test_a_numpy_operand_is_copied_to_the_device_on_request() -> None:

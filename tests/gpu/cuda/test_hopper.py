@@ -1,16 +1,13 @@
-"""The Hopper kernel: run on the CPU against float64, compiled for sm_90a, its tensor maps."""
+"""The Hopper kernel: run on the CPU against float64, its plans, its tensor maps."""
 
 from __future__ import annotations
 
 import ctypes
 import math
 import re
-import subprocess
 import sys
 import types
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,22 +17,21 @@ from hypothesis import strategies as st
 
 from rbgp_graphs.constructions import complete, random_biregular
 from rbgp_graphs.errors import BackendError
-from rbgp_graphs.gpu.cuda import machine, tensor_map, warpgroup
+from rbgp_graphs.gpu.cuda import machine, ring, tensor_map
 from rbgp_graphs.gpu.cuda.hopper import (
     SHARED_BYTES,
     fitting_tiles,
     hopper_launch,
     hopper_misfit,
     is_one_tensor,
-    suits_operands,
     tensor_maps,
     usual_tiles,
 )
 from rbgp_graphs.gpu.cuda.launch import Launch
 from rbgp_graphs.gpu.cuda.products import Products
-from rbgp_graphs.gpu.cuda.source import kernel_source, macro_options
+from rbgp_graphs.gpu.cuda.source import kernel_source
 from rbgp_graphs.gpu.cuda.tables import dimensions
-from rbgp_graphs.gpu.cuda.tensor_map import TensorMap
+from rbgp_graphs.gpu.cuda.tensor_map import TensorLayout, TensorMap
 from rbgp_graphs.gpu.cuda.verdicts import Verdicts
 from rbgp_graphs.gpu.cuda.warpgroup import WarpgroupTile
 from rbgp_graphs.products import RBGP4
@@ -49,7 +45,6 @@ from tests.gpu.cuda.problems import (
     problem,
     real,
 )
-from tests.gpu.cuda.test_compile import DISASSEMBLER, NVCC
 from tests.gpu.cuda.test_status import fake_cupy
 from tests.gpu.oracle import assert_close, dense, matrix_of
 
@@ -61,26 +56,31 @@ COLUMN_DIGITS = ((1, 8), (1, 16), (1, 24), (2, 16), (3, 32), (2, 64), (1, 64), (
 @pytest.fixture(autouse=True, scope="module")
 def _blocks_stay_for_many_tiles() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(warpgroup, "_MULTIPROCESSORS", 3)
+        patch.setattr(ring, "MULTIPROCESSORS", 3)
         yield
 
 
 @st.composite
-def patterns(draw: st.DrawFn, groups: st.SearchStrategy[tuple[int, int]]) -> RBGP4:
-    """Generate patterns that suit the kernel; `groups` gives |U_r| and |U_b|."""
+def patterns(
+    draw: st.DrawFn,
+    groups: st.SearchStrategy[tuple[int, int]],
+    columns: Sequence[tuple[int, int]] = COLUMN_DIGITS,
+    multiple: int = 16,
+) -> RBGP4:
+    """Generate patterns that suit a kernel; `groups` gives |U_r| and |U_b|."""
     seed = draw(st.integers(0, 2**32 - 1))
     left = draw(few)
     sparse = random_biregular(left, 2 * left, 2, rng=seed)
     outer = draw(st.sampled_from((sparse, complete(left, left), complete(left, 1))))
     side = draw(st.integers(2, 4))
     inner = random_biregular(side, side, draw(st.integers(1, side)), rng=seed)
-    (ur, ub), (vr, vb) = draw(groups), draw(st.sampled_from(COLUMN_DIGITS))
+    (ur, ub), (vr, vb) = draw(groups), draw(st.sampled_from(columns))
     twisted = draw(st.booleans())
     shifts = [(seed + 5 * edge) % side for edge in range(outer.num_edges)] if twisted else None
     pattern = RBGP4(outer, (ur, vr), inner, (ub, vb), shifts)
-    if pattern.row_degree % 16:
-        pattern = RBGP4(outer, (ur, vr), inner, (ub, 2 * vb), shifts)
-    return pattern
+    # Nonzeros of a row are a multiple.
+    vb *= multiple // math.gcd(pattern.row_degree, multiple)
+    return RBGP4(outer, (ur, vr), inner, (ub, vb), shifts)
 
 
 #: What tiles have in common in shared memory or not: u_i of a block, blocks of a cluster, along
@@ -313,7 +313,7 @@ def test_every_plan_and_its_maps_keep_the_rules(
 
     arrays = (array(1, 1), array(batches, size.cols, n), array(batches, size.rows, n))
     seen = tensor_maps(launch, size, "bfloat16", *arrays, (row, row))
-    maps = [one for one in seen if isinstance(one, TensorMap)]
+    maps = [one.layout for one in seen if isinstance(one, TensorMap)]
     assert len(maps) == 2 + tile.boxed
     assert {one.problem for one in maps} == {None}
     # A stage consists of whole boxes.
@@ -344,10 +344,10 @@ def test_results_that_are_no_box_are_stored_by_threads() -> None:
     tile, plain = usual_tiles(dimensions(pattern_of(8)), 64)
     assert tile.boxed
     assert not plain.boxed
-    assert suits_operands(tile, True, True)
-    assert not suits_operands(tile, True, False)
-    assert suits_operands(plain, True, False)
-    assert not suits_operands(plain, False, True)
+    assert tile.suits(operand=True, result=True)
+    assert not tile.suits(operand=True, result=False)
+    assert plain.suits(operand=True, result=False)
+    assert not plain.suits(operand=False, result=True)
 
 
 @pytest.mark.parametrize(
@@ -384,16 +384,15 @@ def test_one_tensor_covers_a_batch_without_gaps_only() -> None:
     assert not is_one_tensor((1, 32, 8), 0, 0)
 
 
-def example_map(**changes: Any) -> TensorMap:
+def example_map(**changes: Any) -> TensorLayout:
     fields: dict[str, Any] = {
-        "array": None,
         "dtype": "bfloat16",
         "extents": (40, 16, 6),
         "strides": (80, 1280),
         "box": (64, 16, 1),
         **changes,
     }
-    return TensorMap(**fields)
+    return TensorLayout(**fields)
 
 
 def test_the_driver_is_asked_for_what_the_map_says() -> None:
@@ -445,82 +444,7 @@ def test_without_a_driver_the_reason_is_named(monkeypatch: pytest.MonkeyPatch) -
         tensor_map.driver_encoder()
 
 
-# Machine code -------------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(NVCC is None, reason="needs nvcc")
-@pytest.mark.parametrize(
-    ("row_group", "inner", "wanted"),
-    [
-        # Blocks of a cluster share values, and those of 128 rows fill the registers.
-        (128, (32, 32, 8, 64), {"cluster": 2, "along_columns": True, "step": 256}),
-        # Two u_i of 64 rows share X with those of the other block.
-        (64, (8, 8, 4, 16), {"groups": 2, "cluster": 2, "along_columns": False, "step": 128}),
-        (8, (8, 8, 4, 16), {"groups": 4, "blocks": 2, "cluster": 1}),
-        (8, (16, 16, 4, 8), {"groups": 1, "boxed": False}),
-    ],
-)
-def test_the_kernel_compiles_to_the_instructions_it_is_about(
-    row_group: int, inner: tuple[int, int, int, int], wanted: dict[str, Any], tmp_path: Path
-) -> None:
-    left, right, degree, block = inner
-    graphs = (random_biregular(side, side, degree, rng=0) for side in (32, left))
-    assert left == right
-    size = dimensions(RBGP4(next(graphs), (row_group, 1), next(graphs), (1, block)))
-    dtype, activation = ("bfloat16", "gelu") if row_group > 8 else ("float16", "silu")
-    tile = next(t for t in fitting_tiles(size, 1024) if wanted.items() <= vars(t).items())
-    launch = hopper_launch(size, dtype, 1024, activation=activation, tile=tile)
-    (tmp_path / "kernel.cu").write_text(kernel_source("hopper"))
-    command = [str(NVCC), *launch.options, "-std=c++17", "-Xptxas", "-v"]
-    command += ["-Werror", "all-warnings", *macro_options(launch.macros)]
-
-    def run(*arguments: str) -> str:
-        done = subprocess.run(
-            [*command, *arguments, str(tmp_path / "kernel.cu"), "-o", str(tmp_path / "out")],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stderr
-
-    report = run("-cubin")
-    assert "0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads" in report
-    # The products of a stage run on while the next copies arrive.
-    assert "serialized" not in report
-    # Registers move from the warpgroup that loads to those that multiply.
-    assert "setmaxnreg" not in report
-    registers = int(re.findall(r"Used (\d+) registers", report)[0])
-    # With fewer, warps that take registers would wait forever for some that nobody ever had.
-    assert registers == 168 if launch.threads == 384 else registers * launch.threads <= 65536
-    is_shared = {"4d": tile.cluster > 1 and tile.along_columns}
-    is_shared["5d"] = tile.cluster > 1 and not tile.along_columns
-    if DISASSEMBLER is None:
-        run("-ptx")
-        code = (tmp_path / "out").read_text()
-        names = r"(?:wgmma\.mma_async|cp\.async\.bulk\.tensor|stmatrix)[.:\w]*"
-        found = Counter(re.findall(names, code))
-        width = f"wgmma.mma_async.sync.aligned.m64n{launch.structure['RBGP_NB']}k16.f32."
-        load = "cp.async.bulk.tensor.{}.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-        several, one = ".multicast::cluster", ""
-        store = "cp.async.bulk.tensor.5d.global.shared::cta.tile.bulk_group"
-    else:
-        code = subprocess.run(
-            [DISASSEMBLER, "-c", str(tmp_path / "out")], capture_output=True, text=True, check=True
-        ).stdout
-        names = r"\b(?:HGMMA|UTMALDG|UTMASTG|STSM)[.\w]*|\b(?:LDL|STL|HMMA)\b"
-        found = Counter(re.findall(names, code))
-        assert not found["LDL"] + found["STL"] + found["HMMA"]
-        width = f"HGMMA.64x{launch.structure['RBGP_NB']}x16.F32"
-        load, several, one = "UTMALDG.{}", ".MULTICAST", ""
-        store, is_shared = "UTMASTG.5D", {rank.upper(): yes for rank, yes in is_shared.items()}
-    for rank, yes in is_shared.items():
-        assert found[load.format(rank) + (several if yes else one)]
-        assert not found[load.format(rank) + (one if yes else several)]
-    assert bool(found[store]) == tile.boxed
-    assert any(name.startswith(("stmatrix", "STSM")) for name in found)
-    products = sum(count for name, count in found.items() if name.startswith(width))
-    assert products == tile.groups * tile.blocks
+# Launches -----------------------------------------------------------------------------------
 
 
 def test_a_launch_gives_cupy_encoded_maps_and_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -545,13 +469,32 @@ def test_a_launch_gives_cupy_encoded_maps_and_the_target(monkeypatch: pytest.Mon
     cupy = fake_cupy(1)
     cupy.__dict__["RawModule"] = Module
     monkeypatch.setitem(sys.modules, "cupy", cupy)
-    cupy.cuda.nvrtc = types.ModuleType("nvrtc")
     monkeypatch.setattr(machine, "cubin_file", compiled)
-    monkeypatch.setattr(machine, "driver_encoder", lambda: lambda *_: 0)
+    monkeypatch.setattr(tensor_map, "driver_encoder", lambda: lambda *_: 0)
     own = machine.CuPyMachine(0)
     launch = launch_of(problem(pattern_of(8), "float16", 8, 1, 0))
-    array = types.SimpleNamespace(data=types.SimpleNamespace(ptr=4096))
-    own.run(launch, [example_map(array=array), None])
-    options, (encoded, null) = seen
+    layout = example_map()
+    for address in (4096, 8192, 4096):
+        array = types.SimpleNamespace(data=types.SimpleNamespace(ptr=address))
+        own.run(launch, [TensorMap(array, layout), None])
+    options, (encoded, null), (other, _), (again, _) = seen
     assert "-arch=sm_90a" in options
     assert (encoded.nbytes, encoded.size, null.nbytes) == (128, 1, 8)
+    # Encoded once for each address.
+    assert again is encoded
+    assert other is not encoded
+
+
+def test_a_layout_keeps_a_bounded_number_of_encoded_maps(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded: list[int] = []
+
+    def fake(*arguments: Any) -> int:
+        encoded.append(arguments[3].value)
+        return 0
+
+    monkeypatch.setattr(tensor_map, "driver_encoder", lambda: fake)
+    monkeypatch.setattr(tensor_map, "_MOST_ENCODED", 4)
+    layout = example_map()
+    for address in (*range(16, 96, 16), 80, 16):
+        assert layout.at(address).nbytes == 128
+    assert encoded == [16, 32, 48, 64, 80, 16]

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import functools
+import importlib
+import itertools
 import subprocess
 import sys
 import types
@@ -13,13 +17,29 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from rbgp_graphs._version import package_version
 from rbgp_graphs.errors import ArgumentTypeError, BackendError
-from rbgp_graphs.gpu.cuda import check_kernels, cupy_backend, machine, status
+from rbgp_graphs.gpu.cuda import (
+    check_kernels,
+    cupy_backend,
+    machine,
+    plans,
+    status,
+    tensor_map,
+)
 from rbgp_graphs.gpu.cuda.hopper import COMPILE_OPTIONS
 from rbgp_graphs.gpu.cuda.launch import Launch
+from rbgp_graphs.gpu.cuda.tables import Dimensions
+from rbgp_graphs.gpu.cuda.trials import trials_of
+from rbgp_graphs.gpu.cuda.ways import Way, ways
 from tests.gpu.cuda.host import HostMachine
 from tests.gpu.cuda.problems import needs_compiler
+
+# The package gives the function of this name.
+status_module = importlib.import_module("rbgp_graphs.gpu.cuda.status")
 
 
 class DriverError(Exception):
@@ -47,7 +67,8 @@ def fake_cupy(devices: int | str, capability: tuple[int, int] = (9, 0)) -> types
         driverGetVersion=lambda: 13000,
         runtimeGetVersion=lambda: 13000,
     )
-    module.__dict__.update(cuda=types.SimpleNamespace(runtime=runtime), __version__="14.0")
+    cuda = types.SimpleNamespace(runtime=runtime, nvrtc=Compiler(), cublas=object())
+    module.__dict__.update(cuda=cuda, __version__="14.0")
     return module
 
 
@@ -88,13 +109,77 @@ def test_without_a_driver_or_a_device_the_reason_says_so(
         machine.cupy_machine(0)
 
 
+@pytest.mark.parametrize(
+    ("library", "message"),
+    [
+        ("nvrtc", r"compiler, NVRTC, .*: no libnvrtc.so\); .*pip install .*gpu-cu13.*gpu-cu12"),
+        ("cublas", r"library cuBLAS \(AttributeError: .*cublas.*\); run: pip install"),
+    ],
+)
+def test_without_a_library_of_cuda_the_reason_says_which_one(
+    library: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("no libnvrtc.so\n  listdir")
+
+    cupy = fake_cupy(1)
+    if library == "nvrtc":
+        cupy.cuda.nvrtc.getVersion = fail
+    else:
+        del cupy.cuda.cublas
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    with pytest.raises(BackendError, match=message):
+        machine.cupy_machine(0)
+    assert not any(kernel.usable for kernel in status())
+
+
+def test_verdicts_depend_on_the_build_of_the_driver_and_on_all_versions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "version"
+    monkeypatch.setattr(machine, "_DRIVER_FILE", file)
+    monkeypatch.setitem(sys.modules, "cupy", fake_cupy(1))
+    found = []
+    for text in (
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024",
+        "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.86.15  Release Build",
+        "something else",
+        None,
+    ):
+        file.unlink(missing_ok=True)
+        if text is not None:
+            file.write_text(text)
+        machine.cupy_machine.cache_clear()
+        found.append(machine.cupy_machine(0).identity)
+    drivers = [identity["driver"] for identity in found]
+    builds = ("550.54.15", "570.86.15", "unknown", "unknown")
+    assert drivers == [f"{build}, CUDA 13000" for build in builds]
+    assert found[0]["nvrtc"] == "12.4"
+    assert found[0]["rbgp_graphs"] == package_version()
+
+
 def test_a_device_has_an_identity_and_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cupy", fake_cupy(1))
     own = machine.cupy_machine(0)
     assert own.shared_limit == 96 * 1024
     assert own.identity["device"] == "Some GPU"
     assert own.identity["capability"] == "9.0"
+    monkeypatch.setattr(status_module, "driver_encoder", lambda: None)
     assert all(kernel.usable for kernel in status())
+
+
+def test_a_driver_without_tensor_maps_is_why_the_kernels_of_hopper_are_not_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing(name: str) -> Any:
+        return types.SimpleNamespace()
+
+    monkeypatch.setitem(sys.modules, "cupy", fake_cupy(1))
+    monkeypatch.setattr(ctypes, "CDLL", missing)
+    tensor_map.driver_encoder.cache_clear()
+    without = {kernel.kernel: kernel.reason for kernel in status() if not kernel.usable}
+    assert without.keys() == {"hopper", "sampled_hopper"}
+    assert all("the CUDA driver has no tensor maps" in str(why) for why in without.values())
 
 
 def test_an_old_device_lacks_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,6 +354,12 @@ def test_an_architecture_of_its_own_is_given_to_the_compiler_once(
     assert loaded == [b"machine code"] * 2
     # The second process finds the file of the first, where one can be kept.
     assert len(nvrtc.options) == (1 if folder == "cache" else 2)
+    for file in (tmp_path / folder).glob("cubins/*.cubin"):
+        file.write_bytes(b"Machine code")
+        machine.cupy_machine.cache_clear()
+        machine.cupy_machine(0).run(launch, [])
+        assert loaded.pop() == b"machine code"
+        assert len(nvrtc.options) == 2
     assert [o for o in nvrtc.options[0] if "arch" in o] == ["-arch=sm_90a"]
     assert "-DRBGP_UO=3" in nvrtc.options[0]
     nvrtc.works = False
@@ -315,17 +406,67 @@ def test_arrays_in_different_places_are_refused() -> None:
 
 
 @needs_compiler
-def test_all_kernels_pass_the_check_on_the_cpu() -> None:
+def test_all_kernels_pass_the_check_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In all modes, but not with all numbers: here every new structure takes a compiler seconds."""
+
+    def modes(launch: Launch) -> frozenset[Way]:
+        return frozenset(way for way in ways(launch) if len(way) <= 3)
+
+    monkeypatch.setattr(plans, "ways", modes)
     found = check_kernels(HostMachine(), dtypes=["float16"])
     assert {check.problem for check in found} == {None}
     kernels = {check.variant.partition("(")[0] for check in found}
     assert kernels == {kernel.kernel for kernel in status(HostMachine())}
-    # Every way through the kernels is taken.
-    variants = " ".join(check.variant for check in found)
-    ways = ("staged=0", "staged=1", "compact=0", "compact=1", "gv=1,", "mr=1,", "mr=8,")
-    sharing = ("groups=2, cluster=1", "groups=2, cluster=2", "groups=1, cluster=2")
-    for part in (*ways, *sharing, "along_columns=1", "boxed=0", "boxed=1"):
-        assert part in variants
+
+
+small = st.sampled_from((1, 2, 3, 4, 8, 16, 32))
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> plans.Problem:
+    """Generate products as layers have them, with small graphs."""
+    vo, vi = draw(small), draw(small)
+    size = Dimensions(
+        uo=draw(small),
+        ur=draw(st.sampled_from((1, 2, 3, 4, 5, 7, 8, 16, 32, 64, 100, 128, 256))),
+        ui=draw(small),
+        ub=draw(st.sampled_from((1, 2, 4, 8, 16, 32, 64, 128))),
+        vo=vo,
+        vr=draw(st.integers(1, 4)),
+        vi=vi,
+        vb=draw(st.sampled_from((1, 2, 3, 4, 8, 16, 24, 32, 64, 80, 128))),
+        do=min(vo, draw(small)),
+        di=min(vi, draw(small)),
+        twisted=draw(st.booleans()),
+    )
+    return plans.Problem(
+        product=draw(st.sampled_from(("forward", "sampled"))),
+        size=size,
+        dtype=draw(st.sampled_from(("float16", "tf32", "float32"))),
+        n=draw(st.one_of(st.integers(1, 300), st.integers(300, 5000))),
+        batches=draw(st.integers(1, 4)),
+        rows_aligned=draw(st.booleans()),
+    )
+
+
+@functools.cache
+def checked_ways() -> frozenset[Way]:
+    """Return what the check of all kernels takes in two dtypes, without running it."""
+    taken: set[Way] = set()
+    dtypes: tuple[np.dtype[Any], ...] = (np.dtype(np.float16), np.dtype(np.float32))
+    for (name, pattern, n, ending), dtype in itertools.product(status_module._problems(), dtypes):
+        trials_of(name, pattern, dtype, n, ending, HostMachine(), taken)
+    return frozenset(taken)
+
+
+@given(problems(), st.sampled_from((None, "relu", "gelu", "silu")))
+def test_the_check_takes_every_way_that_a_plan_can_take(
+    problem: plans.Problem, activation: str | None
+) -> None:
+    own, ending = HostMachine(), activation if problem.product == "forward" else None
+    for plan in (*plans.usual_plans(problem, own), *plans.all_plans(problem, own)):
+        launch = plan.launch(problem, ending)
+        assert not launch.fits or not ways(launch) - checked_ways(), plan.name
 
 
 def test_importing_the_backend_loads_no_cupy() -> None:

@@ -84,6 +84,8 @@ def trusted(machine: HostMachine, file: Path | None = None) -> Trusted:
 def test_the_fastest_plan_is_chosen_and_used_from_then_on(product: Product) -> None:
     machine = Clock(fast_with_many_stages, computes=False)
     own, A = trusted(machine), pattern()
+    # What ran before is not kept.
+    use(own, A, product)
     found = tune_product(own, A, product, F4, columns=24)
     assert found.product == product
     times = {timing.plan: timing.milliseconds for timing in found.timings}
@@ -274,11 +276,11 @@ def test_every_plan_of_a_tuner_fits_the_device_and_has_a_time(
     for plan in plans:
         launch = plan.launch(problem)
         if launch.fits:
-            check_plan(size, launch, SHARED_BYTES if plan.kernel == "hopper" else 96 * 1024)
+            check_plan(size, launch, SHARED_BYTES if "hopper" in plan.kernel else 96 * 1024)
         assert 0 < clocks(plan, problem, capability=(9, 0), multiprocessors=132) < np.inf
         done = work(plan, problem)
         # No block computes less than its share, nor reads less than each number once.
-        blocks = launch.blocks if plan.kernel != "hopper" else None
+        blocks = launch.blocks if "hopper" not in plan.kernel else None
         if blocks is not None:
             useful = 2.0 * size.nnz * n
             assert done.operations * blocks >= useful

@@ -113,14 +113,22 @@ RBGP_DEVICE void wait_for_phase(TransferBarrier *at, int parity) {
     }
 }
 
+RBGP_DEVICE unsigned long long nanoseconds() {
+    unsigned long long now;
+    asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now));
+    return now;
+}
+
 // The same with an end: after 20 seconds the kernel stops with an error, so that a mistake that
-// shows on some device does not occupy it forever.
+// shows on some device does not occupy it forever. Of the time between two looks at the clock at
+// most a millisecond counts: a device that rests, or works for others, is no mistake.
 RBGP_DEVICE void watch_for_phase(TransferBarrier *at, int parity) {
-    unsigned long long since = 0, now;
+    unsigned long long waited = 0, before = nanoseconds();
     while (!is_over(at, parity)) {
-        asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now));
-        since = since == 0 ? now : since;
-        if (now - since > 20000000000ull) {
+        const unsigned long long now = nanoseconds(), passed = now - before;
+        waited += passed < 1000000 ? passed : 1000000;
+        before = now;
+        if (waited > 20000000000ull) {
             asm volatile("trap;");
         }
     }
@@ -228,7 +236,9 @@ RBGP_DEVICE void settle(float (&sums)[count]) {
 
 // sums (+)= a b for a of 64 x 16 and b of 16 x N numbers in shared memory, summed by the four
 // warps of a warpgroup. Lane l of warp w holds the sums (16 w + l / 4, 2 (l % 4)), the next one,
-// the same two eight rows below, then the same of the next eight columns.
+// the same two eight rows below, then the same of the next eight columns. Rows of `a` may also lie
+// in registers, as load_matrices brings the four matrices of 16 x 16 numbers to each warp; these
+// must not change before the product is over. Then both lie along the sums, and sums go on.
 #define RBGP_NAMES(p)                                                                              \
     "%" #p "0, %" #p "1, %" #p "2, %" #p "3, %" #p "4, %" #p "5, %" #p "6, %" #p "7, %" #p         \
     "8, %" #p "9, "
@@ -244,6 +254,15 @@ RBGP_DEVICE void settle(float (&sums)[count]) {
                      "}, %" #A ", %" #B ", p, 1, 1, %" #A_MAJOR ", %" #B_MAJOR ";\n}\n"            \
                      : __VA_ARGS__                                                                 \
                      : "l"(a), "l"(b), "r"(accumulate), "n"(a_major), "n"(b_major));               \
+    }                                                                                              \
+    RBGP_DEVICE void multiply_tiles(float (&d)[N / 2], const unsigned (&a)[4],                     \
+                                    unsigned long long b, NUMBER) {                                \
+        asm volatile("{\n.reg .pred p;\nsetp.eq.u32 p, 0, 0;\n"                                    \
+                     "wgmma.mma_async.sync.aligned.m64n" #N "k16.f32." TYPE "." TYPE " {" NAMES    \
+                     "}, {%" #A ", %" #B ", %" #ACCUMULATE ", %" #A_MAJOR "}, %" #B_MAJOR          \
+                     ", p, 1, 1, 0;\n}\n"                                                          \
+                     : __VA_ARGS__                                                                 \
+                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));                        \
     }
 #define RBGP_MULTIPLY_ALL(TYPE, NUMBER)                                                            \
     RBGP_MULTIPLY(TYPE, NUMBER, 8, "%0, %1, %2, %3", 4, 5, 6, 7, 8, "+f"(d[0]), "+f"(d[1]),        \
@@ -280,11 +299,12 @@ RBGP_MULTIPLY_ALL("bf16", BFloat16)
 #define RBGP_ALONG 0
 #define RBGP_ACROSS 1
 
-// How the tensor cores find a tile in shared memory. `rows` is the distance of eight rows of a
-// tile along the sums, or of eight sums of one across them; `slabs` is the distance of 64 rows of
-// a tile across them. A swizzle spans 32, 64 or 128 bytes.
+// How the tensor cores find a tile in shared memory, which begins in the first row of a swizzle.
+// `rows` is the distance of eight rows of a tile along the sums, or of eight sums of one across
+// them; `slabs` is the distance of 64 rows of a tile across them. A swizzle spans 32, 64 or 128
+// bytes. No distance in shared memory is too long for the 14 bits that each number has.
 RBGP_DEVICE unsigned long long tile_descriptor(unsigned address, int slabs, int rows, int span) {
     const unsigned long long swizzle = span == 128 ? 1 : span == 64 ? 2 : 3;
     return swizzle << 62 | static_cast<unsigned long long>(rows >> 4) << 32 |
-           static_cast<unsigned long long>((slabs >> 4) & 0x3fff) << 16 | (address >> 4 & 0x3fff);
+           static_cast<unsigned long long>(slabs >> 4) << 16 | address >> 4;
 }
