@@ -23,7 +23,7 @@ from rbgp_graphs.products import RBGP4
 from rbgp_graphs.selection.blocking import register_block
 from rbgp_graphs.selection.cost_model import CPU, DEFAULT, Ceilings, document_with
 
-_ROUNDS = 7
+_ROUNDS = 9
 _UNTIL_ASLEEP = 0.2
 _DENSE_SIDE = 2048
 _COPY_BYTES = 1 << 28
@@ -52,14 +52,14 @@ def measure_ceilings(backend: str = "auto") -> Ceilings:
 
     Notes
     -----
-    The shortest of 7 times; the measurements take turns, since a machine can have slow moments.
+    The shortest of 9 times; the measurements take turns, since a machine can have slow moments.
     The rate of operations is that of NumPy's dense product of 2048 x 2048 matrices in float32,
     which comes close to the peak of the multiply-add units. The copy is that of 256 MiB, cut among
     the cores. The time of a call is that of a product with one number. The rates of the second and
     the third cache come from products with single rows, with tiles of 128 columns and with one tile
     of 4096; what the cost model (`rbgp_graphs.selection.predicted_seconds`) says of the rest is
-    taken off. The time of a step comes from two products that differ in the number of their tiles
-    only. It takes some seconds.
+    taken off. The time of a step is the median of how much longer a product takes than one with
+    fewer tiles. It takes some seconds.
     """
     chosen = choose(backend).name
     cores = usable_cores()
@@ -72,7 +72,8 @@ def measure_ceilings(backend: str = "auto") -> Ceilings:
     }
     calls = {name: _product(pattern, chosen) for name, pattern in patterns.items()}
     with ThreadPoolExecutor(cores) as pool:
-        seconds = _shortest({**calls, "copy": _copy(pool, cores), "dense": _dense_product()})
+        times = _times({**calls, "copy": _copy(pool, cores), "dense": _dense_product()})
+    seconds = {name: min(found) for name, found in times.items()}
     operations = 2 * _DENSE_SIDE**3 / seconds["dense"]
     copied = 2 * _COPY_BYTES / seconds["copy"]
 
@@ -91,6 +92,8 @@ def measure_ceilings(backend: str = "auto") -> Ceilings:
     wanted = _COLUMNS * 4 // own["vector_bytes"]
     rows, vectors = register_block(64, wanted, own["registers"])
     steps = 16 * (64 - 4) * -(-64 // rows) * -(-wanted // vectors)
+    # One behind the other, both have the same luck.
+    longer = np.subtract(times["many tiles"], times["few tiles"])
     return Ceilings(
         device=CPU,
         threads=cores,
@@ -99,7 +102,7 @@ def measure_ceilings(backend: str = "auto") -> Ceilings:
         level3_bytes_per_second=level3,
         copy_bytes_per_second=copied,
         call_seconds=seconds["call"],
-        step_seconds=max(1e-10, (seconds["many tiles"] - seconds["few tiles"]) / steps * cores),
+        step_seconds=max(1e-10, float(np.median(longer)) / steps * cores),
         measured=f"{datetime.date.today().isoformat()}, backend {chosen}, {machine_id()}",
         **own,
     )
@@ -172,20 +175,20 @@ def _copy(pool: ThreadPoolExecutor, cores: int) -> Call:
     return lambda: list(pool.map(lambda part: np.copyto(part[1], part[0]), parts))
 
 
-def _shortest(calls: Mapping[str, Call]) -> dict[str, float]:
-    """Return the shortest times of calls that take turns, the dense product last."""
+def _times(calls: Mapping[str, Call]) -> dict[str, list[float]]:
+    """Return times of calls that take turns, the dense product last."""
     repeats = {name: _enough(call) for name, call in calls.items()}
-    shortest = dict.fromkeys(calls, math.inf)
+    times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(_ROUNDS):
         for name, call in calls.items():
             call()
             start = time.perf_counter()
             for _ in range(repeats[name]):
                 call()
-            shortest[name] = min(shortest[name], (time.perf_counter() - start) / repeats[name])
+            times[name].append((time.perf_counter() - start) / repeats[name])
         # The threads of a dense product wait in a loop before they leave the cores.
         time.sleep(_UNTIL_ASLEEP)
-    return shortest
+    return times
 
 
 def _enough(call: Call) -> int:

@@ -101,8 +101,7 @@ def report(
     page = render(
         title or summary.headline(subject),
         (*_own_sections(subject, verdict), *sections),
-        f"Written by rbgp-graphs {package_version()}. "
-        f"SHA-256 of the structure: {subject.digest}",
+        f"Written by rbgp-graphs {package_version()}. SHA-256 of the structure: {subject.digest}",
     )
     write_file(target, [page], overwrite=overwrite)
     return target

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -149,13 +150,14 @@ def test_sizes_beyond_all_memory_are_refused(A: RBGP4Matrix) -> None:
     rows, cols = A.shape
     wide = np.broadcast_to(np.float16(1), (2**48, 1, 2**8))
     X, dY = (np.broadcast_to(wide, (2**48, size, 2**8)) for size in (cols, rows))
-    for product in (
+    products: list[Callable[[], Any]] = [
         lambda: A @ X,
         lambda: A.T @ dY,
         lambda: dY.swapaxes(-1, -2) @ A,
         lambda: A.sampled_matmul(dY, X),
         lambda: matmul(A, X, backend="numpy"),
-    ):
+    ]
+    for product in products:
         with pytest.raises(ArgumentError, match="more numbers than memory has addresses for"):
             product()
 

@@ -208,7 +208,9 @@ def run(call: Callable[[int], None], num_threads: int, *needed: Any) -> None:
     """Call ``call(k)`` for k = 0 here and for other k below `num_threads` in helpers.
 
     The call for k = 0 must do all the work that no other call has begun, because a helper that
-    is busy elsewhere may never start. When `run` returns or raises, nothing runs any more.
+    is busy elsewhere may never start. When `run` returns or raises, nothing runs any more; only
+    a second interrupt in the same microsecond as another can come through before that, and then
+    the helpers still have what they need.
 
     Parameters
     ----------
@@ -217,7 +219,8 @@ def run(call: Callable[[int], None], num_threads: int, *needed: Any) -> None:
     num_threads : int
         Number of parts.
     *needed : object
-        What the calls use by its address; kept until the last one has ended.
+        What the calls use by its address; kept until the last one has ended, whatever happens
+        to the caller.
     """
     if num_threads == 1:
         call(0)

@@ -127,6 +127,26 @@ def test_a_caller_that_is_interrupted_while_it_waits_goes_on_to_wait() -> None:
     assert sorted(done) == [0, 1, 2, 3]
 
 
+def test_what_a_helper_needs_outlives_the_caller() -> None:
+    begun, end = threading.Event(), threading.Event()
+    needed = np.zeros(3)
+    memory = weakref.ref(needed)
+
+    def work(k: int) -> None:
+        begun.set()
+        end.wait(60)
+
+    job = threads._Job(work, 1, needed)
+    helper = threading.Thread(target=job.help, args=(1,))
+    helper.start()
+    assert begun.wait(60)
+    del job, needed
+    assert memory() is not None
+    end.set()
+    helper.join()
+    assert memory() is None
+
+
 def run_alone(code: str) -> None:
     """Run a program in a process of its own."""
     done = subprocess.run(

@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbgp_graphs._version import package_version
+from rbgp_graphs.constructions import random_biregular
 from rbgp_graphs.errors import ArgumentTypeError, BackendError
 from rbgp_graphs.gpu.cuda import (
     check_kernels,
@@ -32,9 +33,11 @@ from rbgp_graphs.gpu.cuda import (
 )
 from rbgp_graphs.gpu.cuda.hopper import COMPILE_OPTIONS
 from rbgp_graphs.gpu.cuda.launch import Launch
-from rbgp_graphs.gpu.cuda.tables import Dimensions
+from rbgp_graphs.gpu.cuda.tables import Dimensions, dimensions
 from rbgp_graphs.gpu.cuda.trials import trials_of
+from rbgp_graphs.gpu.cuda.verdicts import verdict_key
 from rbgp_graphs.gpu.cuda.ways import Way, ways
+from rbgp_graphs.products import RBGP4
 from tests.gpu.cuda.host import HostMachine
 from tests.gpu.cuda.problems import needs_compiler
 
@@ -467,6 +470,17 @@ def test_the_check_takes_every_way_that_a_plan_can_take(
     for plan in (*plans.usual_plans(problem, own), *plans.all_plans(problem, own)):
         launch = plan.launch(problem, ending)
         assert not launch.fits or not ways(launch) - checked_ways(), plan.name
+
+
+@pytest.mark.parametrize("product", ["forward", "sampled"])
+def test_every_tile_has_a_verdict_of_its_own(product: Any) -> None:
+    sparse = random_biregular(4, 4, 2, rng=0)
+    size = dimensions(RBGP4(random_biregular(4, 4, 2, rng=0), (16, 1), sparse, (1, 16)))
+    problem = plans.Problem(product=product, size=size, dtype="float16", n=200)
+    launches = [plan.launch(problem) for plan in plans.all_plans(problem, HostMachine())]
+    compiled = {(one.kernel, *one.macros.items(), one.shared_bytes) for one in launches}
+    assert len({verdict_key({}, one) for one in launches}) == len(compiled) > 100
+    assert {one.kernel for one in launches} > {"hopper" if product == "forward" else "sampled"}
 
 
 def test_importing_the_backend_loads_no_cupy() -> None:
