@@ -22,7 +22,7 @@ class SeparateDevice:
     """A device whose work is done by one process after the other.
 
     After a call that fails, or after which nothing runs on the device any more, the next call
-    gets a new process.
+    gets a new process. Where others use the device it has none: a device may take one at a time.
 
     Parameters
     ----------
@@ -46,10 +46,12 @@ class SeparateDevice:
 
     def check_kernels(self) -> list[KernelCheck]:
         """Run every kernel of the package on random numbers, in processes of their own."""
+        self.close()
         return check_kernels()
 
     def sanitize(self, tool: str, seconds: float) -> dict[str, Any]:
         """Run every kernel under a tool of compute-sanitizer, in a process of its own."""
+        self.close()
         return sanitizer.run(tool, seconds)
 
     def check_products(self, dtype: np.dtype[Any]) -> list[dict[str, Any]]:

@@ -81,7 +81,12 @@ def product(
     return result
 
 
-@torch.library.custom_op("rbgp_graphs::product", mutates_args=())
+#: CuPy keeps what a recorded product uses, which the graphs of torch.compile do not allow.
+_UNSAFE = getattr(torch.Tag, "cudagraph_unsafe", None)
+_OPTIONS: dict[str, Any] = {} if _UNSAFE is None else {"tags": (_UNSAFE,)}
+
+
+@torch.library.custom_op("rbgp_graphs::product", mutates_args=(), **_OPTIONS)
 def _product(
     values: torch.Tensor,
     x: torch.Tensor,
@@ -145,7 +150,7 @@ def sampled(
     return result
 
 
-@torch.library.custom_op("rbgp_graphs::sampled", mutates_args=())
+@torch.library.custom_op("rbgp_graphs::sampled", mutates_args=(), **_OPTIONS)
 def _sampled(y: torch.Tensor, x: torch.Tensor, pattern: str, features_last: bool) -> torch.Tensor:
     result: torch.Tensor = _empty_sampled(y, x, pattern, features_last)
     decoded = decode_pattern(pattern)

@@ -47,8 +47,8 @@ def assigned_kernels(
     """Say which CUDA kernel computes each product of a pattern on a kind of device.
 
     This needs no device: it follows from the sizes of the pattern. A kernel that a device finds
-    to be wrong is replaced by the next one there, and so is "hopper" where the rows of an operand
-    do not begin at multiples of 16 bytes.
+    to be wrong is replaced by the next one there, and so are "hopper" and "sampled_hopper" where
+    the rows of an operand do not begin at multiples of 16 bytes, or a batch has gaps.
 
     Parameters
     ----------

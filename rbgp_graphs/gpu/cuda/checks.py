@@ -14,6 +14,7 @@ from rbgp_graphs.gpu.cuda import gather
 from rbgp_graphs.gpu.cuda.launch import Launch, round_up
 from rbgp_graphs.gpu.cuda.machine import Machine
 from rbgp_graphs.gpu.cuda.prepared import Prepared, PreparedTranspose
+from rbgp_graphs.gpu.cuda.ring import SLAB
 from rbgp_graphs.gpu.cuda.runs import forward_call, sampled_call, transpose_call
 from rbgp_graphs.gpu.cuda.tables import Dimensions, Tables, dimensions, row_parts, tables
 from rbgp_graphs.gpu.cuda.verdicts import Verdict
@@ -80,8 +81,9 @@ class Checks:
     def sampled(self, launch: Launch, prepared: Prepared, dtype: Any) -> str | None:
         """Check a kernel of the sampled product."""
         xp, size = self._machine.xp, prepared.size
-        # More columns than one stage has.
-        n = 136
+        # More columns than one stage has, and in two matrices two stages or more for each part.
+        slabs, parts = (launch.constants.get(name, 1) for name in ("RBGP_SLABS", "RBGP_PARTS"))
+        n = max(136, SLAB * slabs * parts + 8)
         if launch.kernel == "sampled_hopper":
             launch = _with_few_blocks(launch)
         X = self.numbers((2, size.cols, n), dtype)

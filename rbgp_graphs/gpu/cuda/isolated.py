@@ -11,9 +11,11 @@ processes may not have one: where the device is in its exclusive mode, or the me
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,6 +32,7 @@ from rbgp_graphs.gpu.cuda.verdicts import Verdict
 
 #: Longer than the kernels of one pattern take to compile on a slow machine.
 _SECONDS = 600.0
+_SIGNALS_FROM_OUTSIDE = {-signal.SIGTERM, -getattr(signal, "SIGKILL", signal.SIGTERM)}
 _PROGRAM = "from rbgp_graphs.gpu.cuda.isolated import serve; serve()"
 
 
@@ -89,10 +92,11 @@ class _Child:
     def __init__(self, program: str, seconds: float) -> None:
         self._seconds, self._is_late = seconds, False
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
-        # What this process imports its packages from may be no longer what it was started with.
-        path = os.pathsep.join(filter(None, sys.path))
+        # What this process imports its packages from may be no longer what it was started with,
+        # and no file in the current folder takes the place of one of them.
+        path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
         self._process = subprocess.Popen(
-            [sys.executable, "-c", program],
+            [sys.executable, "-P", "-c", program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -112,7 +116,7 @@ class _Child:
         assert source is not None
         assert answers is not None
         try:
-            with source:
+            with self._limit(), source:
                 pickle.dump([*trials], source)
         except OSError:
             # It has ended already.
@@ -123,7 +127,9 @@ class _Child:
             line = self._line(answers)
             if not line:
                 problem = f"the process that ran it {self.end()}"
-                yield Verdict(variant=trial.variant, problem=problem)
+                # Who ends a process from outside says nothing about its kernel.
+                is_kept = self._process.returncode not in _SIGNALS_FROM_OUTSIDE
+                yield Verdict(variant=trial.variant, problem=problem, is_kept=is_kept)
                 return
             yield Verdict(**json.loads(line))
 
@@ -131,19 +137,26 @@ class _Child:
         """Say how it has ended."""
         if self._is_late:
             return f"was ended after {self._seconds:g} s without an answer"
-        code = self._process.wait(self._seconds)
+        with self._limit():
+            code = self._process.wait()
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         return f"ended with code {code}" + (f": {lines[-1]}" if lines else "")
 
     def _line(self, answers: IO[bytes]) -> bytes:
         """Return its next line, empty if it has ended or is ended for having none."""
+        with self._limit():
+            line = answers.readline()
+        # Half a line is none.
+        return line if line.endswith(b"\n") else b""
+
+    @contextlib.contextmanager
+    def _limit(self) -> Iterator[None]:
+        """End the process if what is done in it takes too long."""
         timer = threading.Timer(self._seconds, self._give_up)
         timer.start()
         try:
-            line = answers.readline()
-            # Half a line is none.
-            return line if line.endswith(b"\n") else b""
+            yield
         finally:
             timer.cancel()
 

@@ -16,6 +16,7 @@ from rbgp_graphs.gpu.cuda import checks, gather
 from rbgp_graphs.gpu.cuda.launch import Launch
 from rbgp_graphs.gpu.cuda.prepared import Prepared
 from rbgp_graphs.gpu.cuda.products import Products
+from rbgp_graphs.gpu.cuda.sampled_hopper import fitting_tiles, sampled_hopper_launch
 from rbgp_graphs.gpu.cuda.tables import row_parts
 from rbgp_graphs.gpu.cuda.trials import run_trials, trials_of
 from rbgp_graphs.gpu.cuda.verdicts import Verdicts
@@ -111,3 +112,25 @@ def test_without_memory_for_the_check_the_next_kernel_takes_over_for_now(
     assert_close(Y, dense(A), X)
     assert not verdicts.entries()
     assert not machine.launched
+
+
+def test_in_a_check_each_part_of_the_columns_has_several_stages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    few_tiles = RBGP4(complete(2, 2), (8, 1), random_biregular(2, 16, 8, rng=0), (1, 16))
+    prepared, columns = Prepared(few_tiles, np), []
+
+    def record(*arguments: Any) -> Any:
+        columns.append(arguments[4].shape[-1])
+        raise MemoryError
+
+    monkeypatch.setattr(checks, "sampled_call", record)
+    tiles = [*fitting_tiles(prepared.size, 8192)]
+    assert {tile.parts for tile in tiles} > {1, 2}
+    for tile in tiles:
+        launch = sampled_hopper_launch(prepared.size, "float16", tile=tile)
+        with pytest.raises(MemoryError):
+            checks.Checks(HostMachine()).sampled(launch, prepared, np.dtype(np.float16))
+        stages = 2 * -(-columns[-1] // (64 * tile.slabs))
+        assert stages >= 2 * tile.parts
+        assert stages > 2

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import importlib
+import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ class Bad(HostMachine):
     def run(self, launch, arguments):
         print("what a library says", flush=True)
         if launch.kernel == "transpose":
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGSEGV)
         self.lost = launch.kernel == "sampled"
         raise RuntimeError("illegal access" if self.lost else "no kernel image")
 
@@ -61,8 +63,32 @@ def test_a_kernel_that_costs_a_process_costs_no_other() -> None:
     assert [(verdict.problem, verdict.is_kept) for verdict in found] == [
         ("RuntimeError: no kernel image", False),
         ("RuntimeError: illegal access; nothing runs on the device after it", True),
-        ("the process that ran it ended with code -9: what a library says", True),
+        ("the process that ran it ended with code -11: what a library says", True),
     ]
+
+
+def test_who_ends_a_child_says_nothing_about_its_kernel() -> None:
+    [*_, last] = isolated_verdicts(trials(), program=CHILD.replace("SIGSEGV", "SIGTERM"))
+    assert last.problem is not None
+    assert "ended with code -15" in last.problem
+    assert not last.is_kept
+
+
+def test_a_file_in_the_current_folder_takes_the_place_of_no_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "numpy.py").write_text("raise SystemExit('not NumPy')")
+    root = str(Path(__file__).parents[3])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [root, *filter(None, sys.path)])
+    assert len([*isolated_verdicts(trials(), program=CHILD)]) == len(trials())
+
+
+def test_a_child_that_reads_nothing_is_ended() -> None:
+    # More than a pipe holds.
+    long = [replace(trials()[0], name=" " * 2**20)]
+    with pytest.raises(BackendError, match=r"was ended after 0\.2 s without an answer"):
+        [*isolated_verdicts(long, program="import time; time.sleep(600)", seconds=0.2)]
 
 
 @pytest.mark.parametrize(

@@ -44,12 +44,6 @@
 // Products whose registers wait for them at a time.
 #define RBGP_WAITING 4
 
-#if RBGP_SPLIT
-typedef float *Results;
-#else
-typedef Result Results;
-#endif
-
 RBGP_DEVICE long long count_places() {
     return count_rows_of_tiles() * rounds(RBGP_DEGREE, RBGP_BN) * RBGP_PARTS;
 }
