@@ -94,7 +94,12 @@ def measure_products(path: Path, names: tuple[str, ...], quick: bool, rounds: in
             say=lambda line: print(f"{time.monotonic() - start:6.0f} s  {line}", flush=True),
         )
         old = [document.read(path)] if path.exists() else []
-        document.write(path, document.merge([*old, found]))
+        merged = document.merge([*old, found])
+        document.write(path, merged)
+        left_out = {name for one in old for name in one["suites"]} - {*merged["suites"]}
+        if left_out:
+            why = "measured on another machine, or in the other form"
+            print(f"left out of {path}, as {why}: {', '.join(sorted(left_out))}")
     print(f"written: {path}")
 
 

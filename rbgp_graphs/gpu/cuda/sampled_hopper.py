@@ -55,9 +55,8 @@ def sampled_hopper_misfit(
 
 
 def fitting_tiles(size: Dimensions, n: int, batches: int = 1) -> Iterator[SampledWarpgroupTile]:
-    """Yield the tiles that fit into shared memory, those of one u_i and one block first."""
-    fitting = (t for t in all_tiles(size, n, batches) if t.shared_bytes(size) <= SHARED_BYTES)
-    yield from fitting
+    """Return the tiles that fit into shared memory, those of one u_i and one block first."""
+    return (t for t in all_tiles(size, n, batches) if t.shared_bytes(size) <= SHARED_BYTES)
 
 
 @functools.lru_cache(maxsize=256)
